@@ -1,0 +1,47 @@
+"""The error tree of edge_twin.
+
+Every error that a caller can meet derives from :class:`EdgeTwinError`, and each carries a short
+machine-readable ``reason`` so that refusals can be counted without parsing sentences:
+
+    EdgeTwinError
+    ├── ObservationError   a value, unit, time or code that cannot be an observation
+    ├── CaseError          a case file that cannot be read
+    ├── StoreError         the database on the device
+    ├── BundleError        a reduced model that cannot be trusted or run
+    └── ProgramError       a disease program that is not well formed
+"""
+
+from __future__ import annotations
+
+
+class EdgeTwinError(Exception):
+    """Base of all errors raised on purpose by edge_twin and its rooms.
+
+    Args:
+        message: one sentence for a person.
+        reason: a short, stable, snake_case word for counters and tests.
+    """
+
+    def __init__(self, message: str, *, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class ObservationError(EdgeTwinError):
+    """A value, unit, time or code that cannot be an observation."""
+
+
+class CaseError(EdgeTwinError):
+    """A case file that cannot be read or does not fit its schema."""
+
+
+class StoreError(EdgeTwinError):
+    """The store on the device cannot do what was asked."""
+
+
+class BundleError(EdgeTwinError):
+    """A reduced model that cannot be trusted, loaded or run."""
+
+
+class ProgramError(EdgeTwinError):
+    """A disease program that is not well formed."""
