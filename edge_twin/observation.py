@@ -19,7 +19,9 @@ from types import MappingProxyType
 from edge_twin.codes import Code
 from edge_twin.errors import ObservationError
 
-_EMPTY: Mapping[str, str] = MappingProxyType({})
+
+def _nothing() -> Mapping[str, str]:
+    return MappingProxyType({})
 
 
 class Quality(StrEnum):
@@ -77,7 +79,7 @@ class Observation:
     source: str
     quality: Quality = Quality.GOOD
     origin: Origin = Origin.DEVICE
-    attributes: Mapping[str, str] = field(default=_EMPTY)
+    attributes: Mapping[str, str] = field(default_factory=_nothing, hash=False)
     sequence: int = 0
 
     @cached_property
@@ -97,7 +99,6 @@ class Observation:
         return Site(self.attributes.get("site", Site.UNKNOWN))
 
 
-# noinspection PyShadowingBuiltins
 def observe(  # noqa: PLR0913 - one keyword for each field of an observation, named at every call
     code: Code,
     value: float,
@@ -121,7 +122,7 @@ def observe(  # noqa: PLR0913 - one keyword for each field of an observation, na
         raise ObservationError(f"{code.name} is not a finite number", reason="not_a_number")
     if not code.is_plausible(value):
         quality = Quality.IMPLAUSIBLE
-    frozen = MappingProxyType(dict(attributes)) if attributes else _EMPTY
+    frozen = MappingProxyType(dict(attributes or {}))
     return Observation(code, value, as_utc(time), source, quality, origin, frozen, sequence)
 
 

@@ -1,0 +1,1 @@
+"""The front doors, and the only room that wires the others together: command line, demonstration, report."""

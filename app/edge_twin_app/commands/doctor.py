@@ -1,0 +1,115 @@
+"""``edge-twin doctor``: what works on this machine, and why the rest does not."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sqlite3
+import sys
+from collections.abc import Callable
+from importlib import metadata, util
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from edge_twin.bundle import load_bundle
+from edge_twin.engines import select_engine
+from edge_twin.program import load_program
+from edge_twin_models import bundle_path
+
+if TYPE_CHECKING:
+    from edge_twin_app.commands.types import Subparsers
+
+BUNDLE = "neutropenia"
+
+
+class Finding(NamedTuple):
+    """One thing that was looked at.
+
+    Attributes:
+        name: what; works: whether it does; detail: version, or why not.
+    """
+
+    name: str
+    works: bool
+    detail: str
+
+
+def add_to(commands: Subparsers) -> None:
+    """Declare the command."""
+    parser = commands.add_parser("doctor", help="what works on this machine and why the rest does not")
+    parser.add_argument("--json", action="store_true", help="rows as JSON")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Look at everything and print; the exit status is 0 unless the twin itself cannot run."""
+    findings = [check() for check in _CHECKS] + [*_engines(), *_packages(), *_marked_thresholds()]
+    if options.json:
+        sys.stdout.write(json.dumps({"rows": [finding._asdict() for finding in findings]}, indent=1) + "\n")
+    else:
+        for finding in findings:
+            sys.stdout.write(f"{'yes' if finding.works else 'no ':<4}{finding.name:<28}{finding.detail}\n")
+    return 0 if _python().works and _bundle().works else 1
+
+
+def _python() -> Finding:
+    return Finding("python >= 3.11", sys.version_info >= (3, 11), platform.python_version())
+
+
+def _sqlite() -> Finding:
+    version = sqlite3.sqlite_version
+    return Finding("sqlite with RETURNING", sqlite3.sqlite_version_info >= (3, 35), version)
+
+
+def _bundle() -> Finding:
+    try:
+        bundle = load_bundle(bundle_path(BUNDLE))
+    except Exception as error:  # noqa: BLE001 - whatever it is, the doctor reports it
+        return Finding(f"bundle {BUNDLE}", works=False, detail=f"{type(error).__name__}: {error}")
+    return Finding(
+        f"bundle {BUNDLE}", works=True, detail=f"version {bundle.version}, expires {bundle.expires:%Y-%m-%d}"
+    )
+
+
+def _bluetooth() -> Finding:
+    """A radio that bleak could use; on Linux the kernel lists the adapters."""
+    if sys.platform != "linux":
+        return Finding("bluetooth radio", works=True, detail=f"{sys.platform}: the platform's own, not probed")
+    adapters = sorted(path.name for path in Path("/sys/class/bluetooth").glob("hci*"))
+    bus = Path("/run/dbus/system_bus_socket").exists()
+    detail = f"adapters {', '.join(adapters) or 'none'}; D-Bus {'there' if bus else 'missing'}"
+    return Finding("bluetooth radio", bool(adapters) and bus, detail)
+
+
+_CHECKS: tuple[Callable[[], Finding], ...] = (_python, _sqlite, _bundle, _bluetooth)
+
+
+def _engines() -> list[Finding]:
+    """Each engine is asked for the golden vector, since an import proves nothing."""
+    choice = select_engine(load_bundle(bundle_path(BUNDLE)))
+    refused = [Finding(f"engine {name}", works=False, detail=why) for name, why in choice.refused.items()]
+    return [Finding(f"engine {choice.name}", works=True, detail="reproduces the golden vector; in use"), *refused]
+
+
+def _packages() -> list[Finding]:
+    wanted = ("bleak", "paho-mqtt", "cryptography", "sqlite-utils", "iotcore", "bumble", "matplotlib", "scipy", "kivy")
+    modules = {"paho-mqtt": "paho", "sqlite-utils": "sqlite_utils"}
+    return [_package(name, modules.get(name, name)) for name in wanted]
+
+
+def _package(name: str, module: str) -> Finding:
+    if util.find_spec(module) is None:
+        return Finding(f"package {name}", works=False, detail="not installed (an optional extra)")
+    return Finding(f"package {name}", works=True, detail=metadata.version(name))
+
+
+def _marked_thresholds() -> list[Finding]:
+    """Active thresholds that no published source backs, so that a clinician can confirm them."""
+    tables = load_program(BUNDLE).thresholds
+    return [
+        Finding(f"threshold {table}.{name}", works=True, detail=f"{t.value:g}, mark {t.mark}: {t.source}")
+        for table, rows in tables.items()
+        for name, t in rows.items()
+        if t.mark in {"A", "C", "U"}
+    ]

@@ -1,0 +1,152 @@
+"""Wiring: settings become a running device. The demonstration and a real site take the same road."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import ssl
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Self
+from zoneinfo import ZoneInfo
+
+from edge_twin.runtime import Plan, Runtime, Source
+from edge_twin.store import Store
+from edge_twin_adapters.ble.backends import BackendFactory, platform_backends
+from edge_twin_adapters.ble.frame import DecodeContext
+from edge_twin_adapters.ble.source import CHEST_STRAP, THERMOMETER, BleSource, LinkTimes
+from edge_twin_adapters.folder import FolderSource
+from edge_twin_app.errors import AppError
+from edge_twin_app.models import load_model
+from edge_twin_app.outlet import OutboxOutlet
+from edge_twin_app.settings import Sensor, Settings, SyncSettings
+from edge_twin_sync.client import SyncClient
+from edge_twin_sync.keys import DeviceKeys
+from edge_twin_sync.outbox import Outbox
+from edge_twin_sync.paho_transport import MqttSettings, PahoTransport
+from edge_twin_sync.sealer import Sealer
+from edge_twin_sync.streams import ack_topic, status_topic
+
+PROFILES = {"chest_strap": CHEST_STRAP, "thermometer": THERMOMETER}
+
+
+def system_clock() -> datetime:
+    """The system's time, aware UTC."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a device meets outside its settings.
+
+    Attributes:
+        clock: gives the time of reception and of each step.
+        backends: of the Bluetooth radio.
+        link_times: patience of the Bluetooth links.
+        poll_seconds: how often the intake folder is looked at.
+        engine: preferred engine of the reduced model.
+    """
+
+    clock: Callable[[], datetime] = system_clock
+    backends: BackendFactory = platform_backends
+    link_times: LinkTimes = field(default_factory=LinkTimes)
+    poll_seconds: float = 5.0
+    engine: str | None = None
+
+
+class Device:
+    """One device: store, sources, runtime and sync client; a context manager that closes all of them.
+
+    Args:
+        settings: of the site.
+        surroundings: clock and radio.
+    """
+
+    def __init__(self, settings: Settings, surroundings: Surroundings | None = None) -> None:
+        self.settings = settings
+        self._around = surroundings or Surroundings()
+        self._closing = ExitStack()
+        self.sync: SyncClient | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            self._open()
+        except BaseException:
+            self._closing.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closing.close()
+
+    def _open(self) -> None:
+        settings = self.settings
+        settings.store.parent.mkdir(parents=True, exist_ok=True)
+        self.store = Store(settings.store)
+        self._closing.callback(self.store.close)
+        self.sensors = {sensor.kind: self._sensor(sensor) for sensor in settings.sensors}
+        self.intake = FolderSource(settings.intake, clock=self._around.clock, poll_seconds=self._around.poll_seconds)
+        self.runtime = Runtime(
+            self.store,
+            self._plan(),
+            self.sources,
+            clock=self._around.clock,
+            outlet=self._outlet(settings.sync) if settings.sync else None,
+        )
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """Every source of the device."""
+        return (*self.sensors.values(), self.intake)
+
+    async def run(self) -> None:
+        """Run until every source has ended; cancellation ends it in order."""
+        try:
+            await self.runtime.run()
+        finally:
+            await asyncio.shield(self.end_sources())
+
+    async def end_sources(self) -> None:
+        """Ask every source to end."""
+        for sensor in self.sensors.values():
+            await sensor.aclose()
+        await self.intake.aclose()
+
+    def _plan(self) -> Plan:
+        settings = self.settings
+        model = load_model(settings.program.bundle, self._around.engine)
+        return Plan(settings.time_zone, settings.program, model, settings.doses, settings.seed, settings.members)
+
+    def _sensor(self, sensor: Sensor) -> BleSource:
+        if sensor.kind not in PROFILES:
+            raise AppError(f"no sensor kind {sensor.kind!r}", reason="unknown_sensor")
+        return BleSource(
+            sensor.address,
+            PROFILES[sensor.kind],
+            clock=self._around.clock,
+            rng=random.Random(sensor.address),  # noqa: S311 - jitter of the back-off, not a secret
+            context=DecodeContext(source=f"ble:{sensor.kind}", patient_zone=ZoneInfo(self.settings.time_zone)),
+            backends=self._around.backends,
+            times=self._around.link_times,
+        )
+
+    def _outlet(self, sync: SyncSettings) -> OutboxOutlet:
+        keys = DeviceKeys.load(sync.keys)
+        sealer = Sealer(keys)
+        transport = PahoTransport(_mqtt(sync, sealer.dev), random.Random())  # noqa: S311 - jitter
+        self.sync = SyncClient(self.settings.store, sealer, keys.ack_keys, transport)
+        outlet = OutboxOutlet(Outbox(self.store.database, sealer))
+        self.sync.start()
+        self._closing.callback(self.sync.stop)
+        return outlet
+
+
+def _mqtt(sync: SyncSettings, dev: str) -> MqttSettings:
+    tls = None
+    if sync.cafile:
+        tls = ssl.create_default_context(cafile=sync.cafile)
+        if sync.certfile:
+            tls.load_cert_chain(sync.certfile, sync.keyfile)
+    return MqttSettings(sync.host, sync.port, dev, (ack_topic(dev),), status_topic(dev), tls)

@@ -1,0 +1,24 @@
+"""Finding a reduced model for a program: the shipped bundle, verified, on the best engine that answers right."""
+
+from __future__ import annotations
+
+from edge_twin.bundle import load_bundle
+from edge_twin.engines import select_engine
+from edge_twin.reduced_model import ReducedModel
+from edge_twin_models import bundle_path
+
+ENGINES = ("onnxruntime", "numpy")
+
+
+def load_model(name: str, engine: str | None = None) -> ReducedModel:
+    """The shipped bundle ``name``.
+
+    Args:
+        name: of the bundle, as a program names it.
+        engine: preferred engine; the fastest one that reproduces the golden vector when None.
+
+    Raises:
+        BundleError: when the bundle is unknown or cannot be trusted.
+    """
+    bundle = load_bundle(bundle_path(name))
+    return ReducedModel(bundle, select_engine(bundle, prefer=engine))

@@ -1,0 +1,1 @@
+"""The report of a run: ``summary.json``, pictures and an HTML page."""

@@ -1,0 +1,431 @@
+"""Reduced-model bundles: a directory of data that cannot execute, described by ``manifest.json``.
+
+Every file is read once, its SHA-256 compared with the manifest, and only those bytes are used after
+that. Nothing is unpickled. What the manifest does not list may not be there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path, PurePosixPath
+from types import MappingProxyType
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_twin.errors import BundleError
+from edge_twin.exposure import DoseEvent, LinearPharmacokinetics
+from edge_twin.manifest import Reader
+
+SCHEMA = "edge_twin.bundle/1"
+MANIFEST = "manifest.json"
+CYCLE_DAYS = 21.0
+CLOCK_SLACK = 1e-10  # days; starts are differences of clock times in float days, true to a microsecond
+MARKS = ("P", "C", "U", "A")
+"""Published, computed, unverified, assumed: how far a parameter value may be trusted."""
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A patient parameter with its population prior (log-normal).
+
+    Attributes:
+        name, unit: short name and UCUM unit.
+        typical: population median.
+        omega2: between-patient variance of the natural logarithm; 0 when none is known.
+        low, high: validity envelope.
+        mark: one of ``MARKS``; ``source``: where the value was read.
+    """
+
+    name: str
+    unit: str
+    typical: float
+    omega2: float
+    low: float
+    high: float
+    mark: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class FixedValue:
+    """A value shared by all patients."""
+
+    name: str
+    unit: str
+    value: float
+    mark: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One output series with its code and UCUM unit."""
+
+    name: str
+    system: str
+    code: str
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class DoseEnvelope:
+    """The dosing for which the bundle was certified.
+
+    Attributes:
+        max_amount_mg: of one administration.
+        max_infusion_days: length of one infusion.
+        max_amount_21_days_mg: sum of the doses that start within any 21 days (the 22nd day is outside).
+        min_interval_days: between the starts of two administrations.
+        max_horizon_days: simulated time.
+    """
+
+    max_amount_mg: float
+    max_infusion_days: float
+    max_amount_21_days_mg: float
+    min_interval_days: float
+    max_horizon_days: float
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSpec:
+    """How the bundle is run.
+
+    Attributes:
+        kind: equations, e.g. ``friberg_transit``.
+        max_step_days: longest certified step.
+        tolerance_relative: largest difference from the golden outputs that an engine may show.
+        graph: ONNX file of the same integrator, or None.
+        golden: npz file with ``log_parameters`` [g, p], ``steps`` [k, 2] and ``output`` [k + 1, g].
+    """
+
+    kind: str
+    max_step_days: float
+    tolerance_relative: float
+    graph: str | None
+    golden: str
+
+
+@dataclass(frozen=True, eq=False)
+class Golden:
+    """Inputs and expected outputs that every engine must reproduce before it is used."""
+
+    log_parameters: Floats
+    steps: Floats
+    output: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """A verified reduced model.
+
+    Attributes:
+        id, version: name and monotonic version.
+        created, expires: aware UTC.
+        parameters, fixed, outputs: see their types; the order of ``parameters`` is the order of all arrays.
+        pharmacokinetics: drug model; ``drug``: its lower-case generic name.
+        residual_log_sd: standard deviation of ln(measured) - ln(modelled).
+        dose_envelope, engine: see their types.
+        card: model card, Markdown.
+        files: verified bytes by name, without the manifest.
+        manifest: the whole parsed manifest, for what later versions add.
+    """
+
+    id: str
+    version: int
+    created: datetime
+    expires: datetime
+    drug: str
+    parameters: tuple[Parameter, ...]
+    fixed: tuple[FixedValue, ...]
+    outputs: tuple[Output, ...]
+    pharmacokinetics: LinearPharmacokinetics
+    residual_log_sd: float
+    dose_envelope: DoseEnvelope
+    engine: EngineSpec
+    card: str
+    files: Mapping[str, bytes]
+    manifest: Mapping[str, Any]
+
+    @property
+    def parameter_names(self) -> tuple[str, ...]:
+        """Names of the parameters, in order."""
+        return tuple(parameter.name for parameter in self.parameters)
+
+    @property
+    def log_low(self) -> Floats:
+        """[p] lower bounds of the log parameters."""
+        return np.log([parameter.low for parameter in self.parameters])
+
+    @property
+    def log_high(self) -> Floats:
+        """[p] upper bounds of the log parameters."""
+        return np.log([parameter.high for parameter in self.parameters])
+
+    def golden(self) -> Golden:
+        """The golden vectors.
+
+        Raises:
+            BundleError: ``malformed`` when the file does not hold the three arrays.
+        """
+        try:
+            with np.load(io.BytesIO(self.files[self.engine.golden]), allow_pickle=False) as arrays:
+                loaded = [np.asarray(arrays[name], np.float64) for name in ("log_parameters", "steps", "output")]
+        except (KeyError, ValueError, OSError, EOFError, TypeError, AttributeError, BadZipFile) as error:
+            raise BundleError("the golden vectors cannot be read", reason="malformed") from error
+        golden = Golden(*loaded)
+        members = len(golden.log_parameters)
+        shapes = ((members, len(self.parameters)), (len(golden.steps), 2), (len(golden.steps) + 1, members))
+        if members == 0 or tuple(array.shape for array in loaded) != shapes:
+            raise BundleError("the golden vectors do not fit the manifest", reason="malformed")
+        return golden
+
+
+def load_bundle(path: Path) -> Bundle:
+    """Read and verify a bundle directory.
+
+    Raises:
+        BundleError: ``missing_file`` (also a missing manifest), ``unlisted_file``, ``path_outside``,
+            ``hash_mismatch``, ``schema_unsupported``, ``malformed``.
+    """
+    document = parse_manifest(_read(path, MANIFEST))
+    files = _verified_files(path, document)
+    try:
+        return _bundle(document, files)
+    except BundleError as error:
+        # One reason for whatever the manifest got wrong, also for values that other modules refuse.
+        raise BundleError(f"{MANIFEST}: {error}", reason="malformed") from error
+
+
+def parse_manifest(content: bytes) -> Reader:
+    """The manifest as a typed reader.
+
+    Raises:
+        BundleError: ``malformed`` when it is not a JSON object, ``schema_unsupported``.
+    """
+    try:
+        parsed = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise BundleError(f"{MANIFEST} is not JSON", reason="malformed") from error
+    if not isinstance(parsed, dict):
+        raise BundleError(f"{MANIFEST} is not an object", reason="malformed")
+    if parsed.get("schema") != SCHEMA:
+        raise BundleError(f"{MANIFEST} has an unknown schema", reason="schema_unsupported")
+    return Reader(parsed)
+
+
+def prior_sample(bundle: Bundle, members: int, seed: int) -> Floats:
+    """Log parameters of a virtual population.
+
+    Antithetic pairs: the second half mirrors the first, so that the sample mean of every parameter
+    is its typical value exactly when ``members`` is even.
+
+    Args:
+        bundle: holds the prior.
+        members: size of the population.
+        seed: of the generator.
+
+    Returns:
+        [members, p].
+    """
+    generator = np.random.default_rng(seed)
+    half = generator.standard_normal(((members + 1) // 2, len(bundle.parameters)))
+    deviates = np.concatenate((half, -half))[:members]
+    typical = np.log([parameter.typical for parameter in bundle.parameters])
+    spread = np.sqrt([parameter.omega2 for parameter in bundle.parameters])
+    return np.asarray(typical + spread * deviates)
+
+
+def members_outside(bundle: Bundle, log_parameters: Floats) -> NDArray[np.bool_]:
+    """[n] whether each member has a parameter outside the envelope (or one that is not a number)."""
+    return np.asarray(~_inside_box(bundle, log_parameters).all(axis=1))
+
+
+def outside_envelope(
+    bundle: Bundle,
+    log_parameters: Floats | None = None,
+    doses: Sequence[DoseEvent] = (),
+    horizon_days: float = 0.0,
+) -> tuple[str, ...]:
+    """What lies outside the validity envelope, as stable words; empty when nothing does.
+
+    Words: ``parameter:<name>``, ``dose_amount``, ``infusion_length``, ``dose_interval``, ``dose_density``,
+    ``horizon``.
+
+    Args:
+        bundle: holds the envelope.
+        log_parameters: [n, p], any member counts.
+        doses: in any order.
+        horizon_days: simulated time.
+    """
+    found: list[str] = []
+    if log_parameters is not None:
+        columns = _inside_box(bundle, log_parameters).T
+        found += [
+            f"parameter:{n}" for n, inside in zip(bundle.parameter_names, columns, strict=True) if not inside.all()
+        ]
+    limits = bundle.dose_envelope
+    starts = sorted(dose.start_day for dose in doses)
+    closest = min((later - earlier for earlier, later in pairwise(starts)), default=math.inf)
+    checks = {
+        "dose_amount": all(0.0 <= dose.amount_mg <= limits.max_amount_mg for dose in doses),
+        "infusion_length": all(0.0 <= dose.infusion_days <= limits.max_infusion_days for dose in doses),
+        "dose_interval": closest >= limits.min_interval_days - CLOCK_SLACK,
+        "dose_density": _densest_21_days(doses) <= limits.max_amount_21_days_mg,
+        "horizon": horizon_days <= limits.max_horizon_days,
+    }
+    return (*found, *(word for word, ok in checks.items() if not ok))
+
+
+def _densest_21_days(doses: Sequence[DoseEvent]) -> float:
+    """Largest sum in mg of the doses that start within 21 days up to some dose."""
+    window = CYCLE_DAYS - CLOCK_SLACK
+    sums = (sum(d.amount_mg for d in doses if 0.0 <= last.start_day - d.start_day < window) for last in doses)
+    return max(sums, default=0.0)
+
+
+def _inside_box(bundle: Bundle, log_parameters: Floats) -> NDArray[np.bool_]:
+    """[n, p]; a value that is not a number is not inside."""
+    return np.asarray((log_parameters >= bundle.log_low) & (log_parameters <= bundle.log_high))
+
+
+def _read(root: Path, name: str) -> bytes:
+    try:
+        return (root / name).read_bytes()
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+        raise BundleError(f"{name} is missing from the bundle", reason="missing_file") from error
+    except OSError as error:
+        raise BundleError(f"{name} cannot be read", reason="unreadable_file") from error
+
+
+def _verified_files(root: Path, document: Reader) -> Mapping[str, bytes]:
+    listed = document.mapping("files")
+    for name in listed:
+        _check_name(root, name)
+    present = {entry.relative_to(root).as_posix() for entry in root.rglob("*") if not entry.is_dir()}
+    if unlisted := present - set(listed) - {MANIFEST}:
+        raise BundleError(f"{min(unlisted)} is not listed in {MANIFEST}", reason="unlisted_file")
+    contents: dict[str, bytes] = {}
+    for name, digest in listed.items():
+        contents[name] = _read(root, name)
+        if hashlib.sha256(contents[name]).hexdigest() != digest:
+            raise BundleError(f"{name} is not what {MANIFEST} describes", reason="hash_mismatch")
+    return MappingProxyType(contents)
+
+
+def _check_name(root: Path, name: str) -> None:
+    """Refuse names that leave the bundle, on any operating system, also through a symbolic link."""
+    pure = PurePosixPath(name)
+    plain = bool(name) and "\\" not in name and ":" not in name and "\0" not in name
+    if not plain or pure.is_absolute() or ".." in pure.parts or str(pure) in {MANIFEST, "."}:
+        raise BundleError(f"{name!r} is not a file of the bundle", reason="path_outside")
+    if not (root / name).resolve().is_relative_to(root.resolve()):
+        raise BundleError(f"{name!r} leaves the bundle", reason="path_outside")
+
+
+def _bundle(document: Reader, files: Mapping[str, bytes]) -> Bundle:
+    engine = _engine(document.child("engine"))
+    needed = [engine.golden, document.text("card"), *([engine.graph] if engine.graph else [])]
+    if absent := [name for name in needed if name not in files]:
+        raise BundleError(f"{absent[0]} is used but not listed", reason="malformed")
+    created, expires = document.time("created"), document.time("expires")
+    if expires <= created:
+        raise BundleError("expires before it was created", reason="malformed")
+    return Bundle(
+        id=document.text("id"),
+        version=document.whole("version"),
+        created=created,
+        expires=expires,
+        drug=document.text("drug"),
+        parameters=_parameters(document),
+        fixed=tuple(_fixed(item) for item in document.children("fixed")),
+        outputs=tuple(_output(item) for item in document.children("outputs")),
+        pharmacokinetics=_pharmacokinetics(document.child("pharmacokinetics")),
+        residual_log_sd=document.number("residual_log_sd", low=0.0),
+        dose_envelope=_dose_envelope(document.child("dose_envelope")),
+        engine=engine,
+        card=_card(files[document.text("card")]),
+        files=files,
+        manifest=MappingProxyType(dict(document.content)),
+    )
+
+
+def _parameters(document: Reader) -> tuple[Parameter, ...]:
+    parameters = tuple(_parameter(item) for item in document.children("parameters"))
+    if not parameters or len({parameter.name for parameter in parameters}) != len(parameters):
+        raise BundleError("parameters need distinct names", reason="malformed")
+    return parameters
+
+
+def _parameter(item: Reader) -> Parameter:
+    prior = item.child("prior")
+    prior.choice("kind", ("lognormal",))
+    low = item.number("low", above=0.0)
+    typical = prior.number("typical", low=low)
+    return Parameter(
+        name=item.text("name"),
+        unit=item.text("unit"),
+        typical=typical,
+        omega2=prior.number("omega2", low=0.0),
+        low=low,
+        high=item.number("high", low=typical),
+        mark=item.choice("mark", MARKS),
+        source=item.text("source"),
+    )
+
+
+def _fixed(item: Reader) -> FixedValue:
+    return FixedValue(
+        item.text("name"),
+        item.text("unit"),
+        item.number("value"),
+        item.choice("mark", MARKS),
+        item.text("source"),
+    )
+
+
+def _output(item: Reader) -> Output:
+    return Output(item.text("name"), item.text("system"), item.text("code"), item.text("unit"))
+
+
+def _pharmacokinetics(item: Reader) -> LinearPharmacokinetics:
+    matrix = np.array(item.matrix("rate_matrix_per_day"), dtype=np.float64)
+    return LinearPharmacokinetics(matrix, item.number("volume_l"), item.number("molar_factor_mg_per_umol"))
+
+
+def _dose_envelope(item: Reader) -> DoseEnvelope:
+    return DoseEnvelope(
+        max_amount_mg=item.number("max_amount_mg", low=0.0),
+        max_infusion_days=item.number("max_infusion_days", low=0.0),
+        max_amount_21_days_mg=item.number("max_amount_21_days_mg", low=0.0),
+        min_interval_days=item.number("min_interval_days", low=0.0),
+        max_horizon_days=item.number("max_horizon_days", low=0.0),
+    )
+
+
+def _engine(item: Reader) -> EngineSpec:
+    return EngineSpec(
+        kind=item.text("kind"),
+        max_step_days=item.number("max_step_days", above=0.0),
+        tolerance_relative=item.number("tolerance_relative", above=0.0),
+        graph=item.text("graph") if "graph" in item.content else None,
+        golden=item.text("golden"),
+    )
+
+
+def _card(content: bytes) -> str:
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise BundleError("the model card is not UTF-8", reason="malformed") from error

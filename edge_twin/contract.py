@@ -1,0 +1,253 @@
+"""What goes into the twin and what comes out: the types of the pure step ``advance``.
+
+The input holds everything the step may know, time included; the output always carries the forecast,
+the flags with their reasons, and the refusals. A refusal never hides what could be computed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_twin.exposure import DoseEvent
+from edge_twin.features import Feature
+from edge_twin.observation import Observation, Origin
+from edge_twin.program import Program
+
+Vector = NDArray[np.float64]
+Matrix = NDArray[np.float64]
+
+
+class Urgency(StrEnum):
+    """How soon a person should act."""
+
+    URGENT = "urgent"  # call now
+    SOON = "soon"  # tell the team today
+    ATTENTION = "attention"  # do or watch something
+
+
+class FlagKind(StrEnum):
+    """What can be raised (closed: a new kind is a new version of the case file)."""
+
+    FEVER = "fever_under_chemotherapy"
+    FEVER_REPEAT = "fever_repeat_reading"
+    ORAL_READING_NEEDED = "oral_reading_needed"
+    NEUTROPHILS_LOW = "anc_below_0_5_measured"
+    NEUTROPENIA_FORECAST = "anc_below_0_5_within_7_days"
+    RESTING_HEART_RATE = "resting_heart_rate_above_baseline"
+    FORECAST_MISMATCH = "forecast_mismatch"
+
+
+class Refusal(StrEnum):
+    """Why something was not computed, or why the result deserves less trust."""
+
+    NO_MODEL = "no_model"
+    NO_DOSE = "no_dose_on_record"
+    TOO_LITTLE_DATA = "too_little_data"
+    STALE_DATA = "stale_data"
+    OUTSIDE_ENVELOPE = "outside_validity_envelope"
+    BUNDLE_EXPIRED = "bundle_expired"
+    FUTURE_DATA = "observations_from_the_future"
+    IMPLAUSIBLE_DATA = "implausible_observations_held"
+    CONFLICTING_DOSES = "conflicting_doses"
+
+
+@dataclass(frozen=True, slots=True)
+class Dose:
+    """A dose that was given.
+
+    Attributes:
+        time: start of the infusion, aware UTC.
+        drug: lower-case generic name.
+        amount_mg: absolute amount.
+        infusion: length of the infusion.
+    """
+
+    time: datetime
+    drug: str
+    amount_mg: float
+    infusion: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """How earlier intervals fared on this patient: counts compared, and how many lay inside."""
+
+    seen: int = 0
+    inside: int = 0
+
+
+class Model(Protocol):
+    """What the twin needs of a reduced model (see ``reduced_model.ReducedModel``)."""
+
+    @property
+    def id(self) -> str:
+        """Name and version of the bundle."""
+
+    @property
+    def engine_name(self) -> str:
+        """The engine that runs it."""
+
+    @property
+    def expires(self) -> datetime:
+        """After this time its answers carry the ``bundle_expired`` refusal."""
+
+    @property
+    def parameter_names(self) -> tuple[str, ...]:
+        """Names of the patient's parameters, in order."""
+
+    @property
+    def residual_log_sd(self) -> float:
+        """Standard deviation of ln(measured) - ln(modelled)."""
+
+    def prior_sample(self, members: int, seed: int) -> Matrix:
+        """Log parameters of a virtual population, shape [members, parameters]."""
+
+    def clip(self, log_parameters: Matrix) -> Matrix:
+        """Log parameters moved into the validity envelope."""
+
+    def covers_doses(self, doses: tuple[DoseEvent, ...]) -> bool:
+        """Whether the dosing lies inside the validity envelope."""
+
+    def simulate(self, log_parameters: Matrix, doses: tuple[DoseEvent, ...], times_days: Vector) -> Matrix:
+        """Outputs at ``times_days``, shape [times, members], starting at steady state."""
+
+
+@dataclass(frozen=True)
+class TwinInput:
+    """Everything the step may know.
+
+    Attributes:
+        now: the moment of the answer, aware UTC; observations after it are not used.
+        time_zone: the patient's IANA time zone, from which nights and days are cut.
+        program: the disease program.
+        model: the reduced model, or None when the device has none that it may run.
+        observations: readings not yet distilled into ``features``, in any order.
+        features: distilled earlier from older readings.
+        doses: what was given, in any order.
+        coverage: how earlier forecasts of this patient fared.
+        seed: of the virtual population.
+        members: size of the ensemble; the program's when None.
+    """
+
+    now: datetime
+    time_zone: str
+    program: Program
+    model: Model | None
+    observations: tuple[Observation, ...] = ()
+    features: tuple[Feature, ...] = ()
+    doses: tuple[Dose, ...] = ()
+    coverage: Coverage = Coverage()
+    seed: int = 1
+    members: int | None = None
+
+    def with_members(self, members: int) -> TwinInput:
+        """The same input with an ensemble of another size."""
+        return replace(self, members=members)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One thing that a flag rests on."""
+
+    name: str
+    value: float
+    unit: str
+    time: datetime
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """A signal for a person, not a decision.
+
+    Attributes:
+        kind: what was found.
+        time: when it became true (time of the reading or night that raised it), aware UTC.
+        urgency: how soon to act.
+        action: one sentence: what to do.
+        reason: one or two sentences: why, with values, times and how sure.
+        probability: of the event, between 0 and 1; None for a rule on measured values.
+        origin: who says it.
+        evidence: the values behind it.
+    """
+
+    kind: FlagKind
+    time: datetime
+    urgency: Urgency
+    action: str
+    reason: str
+    origin: Origin
+    probability: float | None = None
+    evidence: tuple[Evidence, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """Absolute neutrophil count in 10*9/L over time.
+
+    Attributes:
+        origin: day 0, the first dose, aware UTC.
+        days: float days since ``origin``, shape [t].
+        median, state_lower, state_upper: the patient's own count, 95 % interval, shape [t].
+        lower, upper: 95 % prediction interval for a *measured* count (adds the residual error), shape [t].
+        p_anc_below_0_5: probability that the count falls below 0.5 between now and 7 days on.
+        nadir_day, nadir: day and value of the lowest median.
+        counts_used: number of counts assimilated.
+        interval_counted: whether coverage was counted on this patient; otherwise "not yet validated".
+    """
+
+    origin: datetime
+    days: Vector
+    median: Vector
+    lower: Vector
+    upper: Vector
+    state_lower: Vector
+    state_upper: Vector
+    p_anc_below_0_5: float
+    nadir_day: float
+    nadir: float
+    counts_used: int
+    interval_counted: bool
+
+    def band_at(self, moment: datetime) -> tuple[float, float]:
+        """The prediction interval for a count measured at ``moment`` (linear between grid points)."""
+        day = (moment - self.origin) / timedelta(days=1)
+        return float(np.interp(day, self.days, self.lower)), float(np.interp(day, self.days, self.upper))
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """What the counts taught about the patient's parameters (log scale)."""
+
+    names: tuple[str, ...]
+    log_parameters: Matrix  # [members, parameters]
+
+    @property
+    def mean(self) -> Vector:
+        """Mean of the log parameters, shape [parameters]."""
+        return np.asarray(self.log_parameters.mean(axis=0))
+
+    @property
+    def covariance(self) -> Matrix:
+        """Covariance of the log parameters, shape [parameters, parameters]."""
+        return np.atleast_2d(np.cov(self.log_parameters, rowvar=False))
+
+
+@dataclass(frozen=True)
+class TwinOutput:
+    """What the step says; nothing here was clamped or hidden."""
+
+    now: datetime
+    features: tuple[Feature, ...]
+    flags: tuple[Flag, ...]
+    refusals: tuple[Refusal, ...]
+    forecast: Forecast | None = None
+    posterior: Posterior | None = None
+    model_id: str = ""
+    engine: str = ""

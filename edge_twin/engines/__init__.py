@@ -1,0 +1,129 @@
+"""Engines run a bundle's equations; all of them must reproduce the bundle's golden vectors.
+
+An engine is probed by running, never by importing: a library that imports and then fails or computes
+something else is refused, the reason is kept, and numpy takes over.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_twin.bundle import Bundle
+from edge_twin.engines.numpy_friberg import NumpyFriberg
+from edge_twin.engines.onnxruntime_engine import OnnxRuntimeEngine
+from edge_twin.errors import BundleError
+
+_LOG = logging.getLogger(__name__)
+
+Floats = NDArray[np.float64]
+
+FRIBERG_TRANSIT = "friberg_transit"
+NUMPY = "numpy"
+ONNXRUNTIME = "onnxruntime"
+
+
+class Engine(Protocol):
+    """Integrates an ensemble over given steps."""
+
+    @property
+    def name(self) -> str:
+        """Short name for reports."""
+
+    def simulate(self, log_parameters: Floats, steps: Floats) -> Floats:
+        """Outputs at every node, starting at steady state.
+
+        Args:
+            log_parameters: [n, p] natural logarithms in the bundle's order.
+            steps: [k, 2] step length in days and exposure in µmol·d/L.
+
+        Returns:
+            [k + 1, n] in the unit of the bundle's output.
+        """
+
+
+@dataclass(frozen=True)
+class EngineChoice:
+    """The engine that passed the golden vectors; usable as an engine itself.
+
+    Attributes:
+        engine: the chosen one.
+        refused: why each engine tried before it was refused, by name; first word machine-readable.
+    """
+
+    engine: Engine
+    refused: Mapping[str, str]
+
+    @property
+    def name(self) -> str:
+        """Short name of the chosen engine."""
+        return self.engine.name
+
+    def simulate(self, log_parameters: Floats, steps: Floats) -> Floats:
+        """See ``Engine.simulate``."""
+        return self.engine.simulate(log_parameters, steps)
+
+
+def numpy_engine(bundle: Bundle) -> Engine:
+    """The numpy engine for the bundle's equations.
+
+    Raises:
+        BundleError: ``engine_kind_unknown``.
+    """
+    if bundle.engine.kind != FRIBERG_TRANSIT:
+        raise BundleError(f"no equations for {bundle.engine.kind}", reason="engine_kind_unknown")
+    return NumpyFriberg()
+
+
+_CANDIDATES: Mapping[str, Callable[[Bundle], Engine]] = MappingProxyType(
+    {ONNXRUNTIME: OnnxRuntimeEngine, NUMPY: numpy_engine}
+)
+
+
+def select_engine(bundle: Bundle, prefer: str | None = None) -> EngineChoice:
+    """The first engine that reproduces the golden vectors.
+
+    Args:
+        bundle: verified.
+        prefer: tried first; otherwise onnxruntime, then numpy.
+
+    Raises:
+        BundleError: ``engine_unknown`` for a name that does not exist, ``no_engine`` when all were
+            refused (the message holds every reason).
+    """
+    if prefer is not None and prefer not in _CANDIDATES:
+        raise BundleError(f"there is no engine {prefer!r}", reason="engine_unknown")
+    order = list(dict.fromkeys([*([prefer] if prefer else []), *([NUMPY] if prefer else _CANDIDATES)]))
+    refused: dict[str, str] = {}
+    for name in order:
+        try:
+            engine = _CANDIDATES[name](bundle)
+            check_golden(engine, bundle)
+        except BundleError as error:
+            refused[name] = f"{error.reason}: {error}"
+            _LOG.warning("engine %s refused for bundle %s: %s", name, bundle.id, refused[name])
+        else:
+            return EngineChoice(engine, MappingProxyType(refused))
+    raise BundleError("; ".join(f"{name}: {why}" for name, why in refused.items()), reason="no_engine")
+
+
+def check_golden(engine: Engine, bundle: Bundle) -> float:
+    """Largest relative difference between the engine's outputs and the golden ones.
+
+    Raises:
+        BundleError: ``golden_mismatch`` when it exceeds the bundle's tolerance or is not a number.
+    """
+    golden = bundle.golden()
+    output = engine.simulate(golden.log_parameters, golden.steps)
+    if output.shape != golden.output.shape:
+        raise BundleError("the engine returned another shape", reason="golden_mismatch")
+    difference = float(np.max(np.abs(output / golden.output - 1.0)))
+    if not difference <= bundle.engine.tolerance_relative:
+        raise BundleError(f"differs from the golden vectors by {difference:.1e}", reason="golden_mismatch")
+    return difference

@@ -1,0 +1,166 @@
+"""The Friberg myelosuppression model for an ensemble, in numpy: the engine that is always there.
+
+Equations (Friberg et al., J Clin Oncol 2002;20:4713-21), every cell count as a fraction of the
+patient's baseline: a proliferating pool P, three transit compartments, circulating cells c,
+
+    P'  = ktr·P·[(1 - slope·Cp)·c**(-gamma) - 1]       ktr = 4 / MTT
+    T1' = ktr·(P - T1), T2' = ktr·(T1 - T2), T3' = ktr·(T2 - T3), c' = ktr·(T3 - c)
+
+ln P is advanced with the exact AUC of the step, so a step may be far longer than the drug's
+distribution. The feedback is taken at the middle of the step (second order) and the linear chain by
+its Taylor series to fourth order, driven by moments of P(t) from Simpson's rule.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_twin.errors import BundleError
+
+Floats = NDArray[np.float64]
+
+PARAMETERS = ("circ0", "mtt", "slope", "gamma")
+"""Order of the log parameters: 10*9/L, h, L/µmol, 1."""
+
+DEFAULT_CHUNK = 1000  # the state (150 kB) still fits a 512 kB cache; smaller chunks pay more calls than they save
+HOURS_PER_DAY = 24.0
+TRANSIT_RATE_COUNT = 4.0  # ktr = (transit compartments + 1) / MTT
+CIRCULATING_FLOOR = 1e-9  # only a guard for the logarithm, as a fraction of the baseline
+# Means of P over a step under the weights m·(1 - s)**(m - 1), m = 1..4, by Simpson's rule:
+# coefficients of P at the start, the middle and the end of the step.
+FORCING_MOMENTS = np.array([[1 / 6, 4 / 6, 1 / 6], [1 / 3, 2 / 3, 0], [1 / 2, 1 / 2, 0], [2 / 3, 1 / 3, 0]])
+
+
+class NumpyFriberg:
+    """Vectorised over members, in place, in chunks.
+
+    Args:
+        chunk: members advanced together.
+    """
+
+    name = "numpy"
+
+    def __init__(self, chunk: int = DEFAULT_CHUNK) -> None:
+        self._chunk = chunk
+
+    def simulate(self, log_parameters: Floats, steps: Floats) -> Floats:
+        """Circulating neutrophils at each node.
+
+        Args:
+            log_parameters: [n, 4] natural logarithms in the order of ``PARAMETERS``.
+            steps: [k, 2] step length in days and exposure in µmol·d/L.
+
+        Returns:
+            [k + 1, n] in 10*9/L, starting at the members' baseline.
+
+        Raises:
+            BundleError: ``engine_input`` for wrong shapes or values that are not finite.
+        """
+        parameters = checked_input(log_parameters, steps)
+        output = np.empty((len(steps) + 1, len(parameters)))
+        for first in range(0, len(parameters), self._chunk):
+            members = slice(first, first + self._chunk)
+            _Ensemble(parameters[members]).run(steps, output[:, members])
+        return output
+
+
+def checked_input(log_parameters: Floats, steps: Floats) -> Floats:
+    """The log parameters as float64 [n, 4] once both arrays are well formed.
+
+    Raises:
+        BundleError: ``engine_input``.
+    """
+    parameters = np.asarray(log_parameters, dtype=np.float64)
+    shaped = parameters.ndim == 2 and parameters.shape[1] == len(PARAMETERS)  # noqa: PLR2004 - [n, p]
+    stepped = steps.ndim == 2 and steps.shape[1] == 2  # noqa: PLR2004 - [k, (dt, auc)]
+    if not (shaped and stepped and bool(np.isfinite(parameters).all()) and bool(np.isfinite(steps).all())):
+        raise BundleError("log parameters [n, 4] and steps [k, 2] must be finite", reason="engine_input")
+    return parameters
+
+
+class _Ensemble:
+    """State and buffers of one chunk; all counts are fractions of the baseline."""
+
+    def __init__(self, log_parameters: Floats) -> None:
+        self.circ0, mtt, slope, gamma = np.exp(log_parameters.T)
+        self.rate = TRANSIT_RATE_COUNT * HOURS_PER_DAY / mtt
+        self.kill = self.rate * slope
+        self.minus_gamma = -gamma
+        members = len(log_parameters)
+        self.pulses = np.ones((3, members))  # P at the start, the middle and the end of the step
+        # The logarithm is the state: P itself may fall below what a float can hold, and must come back.
+        self.log_proliferating = np.zeros(members)
+        self.moments = np.empty((4, members))
+        self.chain = np.ones((4, members))
+        self.trial = np.empty((5, members))  # row 0: forcing; rows 1-4: inner value of the Taylor series
+        self.slopes = np.empty((4, members))
+        self.transits = np.empty(members)
+        self.feedback = np.empty(members)
+        self.growth = np.empty(members)
+        self.curvature = np.empty(members)
+
+    def run(self, steps: Floats, output: Floats) -> None:
+        """Write the circulating count of every node into ``output`` [k + 1, n]."""
+        output[0] = 1.0
+        for index, (duration, exposure) in enumerate(steps.tolist(), start=1):
+            self.advance(duration, exposure)
+            output[index] = self.chain[3]
+        output *= self.circ0
+
+    def advance(self, duration: float, exposure: float) -> None:
+        """One step of ``duration`` days with ``exposure`` µmol·d/L."""
+        np.multiply(self.rate, duration, out=self.transits)
+        self._middle_feedback()
+        self._proliferate(exposure)
+        self._transit()
+        self.pulses[0] = self.pulses[2]
+
+    def _middle_feedback(self) -> None:
+        """c**(-gamma) half a step h ahead: c + h·c' + h²·c''/2 with c' = ktr·(T3 - c), h = dt/2.
+
+        The second derivative counts: without it the error of a quarter-day step is ten times larger.
+        """
+        second, third, circulating = self.chain[1:]
+        feedback, half, curvature = self.feedback, self.growth, self.curvature
+        np.multiply(self.transits, 0.5, out=half)
+        np.subtract(third, circulating, out=feedback)
+        np.subtract(second, third, out=curvature)
+        curvature -= feedback
+        curvature *= half
+        curvature *= 0.5
+        feedback += curvature
+        feedback *= half
+        feedback += circulating
+        np.maximum(feedback, CIRCULATING_FLOOR, out=feedback)
+        np.log(feedback, out=feedback)
+        feedback *= self.minus_gamma
+        np.exp(feedback, out=feedback)
+
+    def _proliferate(self, exposure: float) -> None:
+        """P in the middle and at the end: Δln P = ktr·[(fb - 1)·dt - slope·AUC·fb]."""
+        growth = self.growth
+        if exposure:
+            np.multiply(self.kill, -exposure, out=growth)
+            growth += self.transits
+            growth *= self.feedback
+        else:
+            np.multiply(self.transits, self.feedback, out=growth)
+        growth -= self.transits
+        growth *= 0.5
+        for pulse in self.pulses[1:]:
+            self.log_proliferating += growth
+            np.exp(self.log_proliferating, out=pulse)
+
+    def _transit(self) -> None:
+        """Advance the chain: nested Taylor series of y' = x·(shifted y - y), innermost term first."""
+        trial, inner, slopes, fraction = self.trial, self.trial[1:], self.slopes, self.growth
+        np.matmul(FORCING_MOMENTS, self.pulses, out=self.moments)
+        inner[...] = self.chain
+        for order in (4, 3, 2, 1):
+            trial[0] = self.moments[order - 1]
+            np.subtract(trial[:-1], inner, out=slopes)
+            np.multiply(self.transits, 1.0 / order, out=fraction)
+            slopes *= fraction
+            np.add(self.chain, slopes, out=inner)
+        self.chain[...] = inner

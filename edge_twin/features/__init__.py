@@ -1,0 +1,25 @@
+"""Features: from raw readings to a few trusted numbers, each with its definition in docs/features.md."""
+
+from edge_twin.features.distil import (
+    DAY_STEPS,
+    DAY_TEMPERATURE,
+    NIGHT_HEART_RATE,
+    WINDOW_HEART_RATE,
+    WINDOW_RMSSD,
+    distil,
+    in_order,
+    merge,
+)
+from edge_twin.features.feature import Feature
+
+__all__ = [
+    "DAY_STEPS",
+    "DAY_TEMPERATURE",
+    "NIGHT_HEART_RATE",
+    "WINDOW_HEART_RATE",
+    "WINDOW_RMSSD",
+    "Feature",
+    "distil",
+    "in_order",
+    "merge",
+]

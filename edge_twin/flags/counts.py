@@ -1,0 +1,88 @@
+"""Flags on neutrophils: measured low, forecast low, and a forecast that reality contradicts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from edge_twin.contract import Flag, FlagKind, Forecast, Urgency
+from edge_twin.flags.situation import Situation, evidence, out_of_100
+from edge_twin.observation import Origin
+
+NOMINAL_OUTSIDE = 0.05  # share of counts that a 95 % interval may miss
+
+
+def measured_flags(situation: Situation) -> Iterator[Flag]:
+    """A fresh count below 0.5 ×10⁹/L."""
+    count = situation.fresh_count()
+    if count is None or count.value >= situation.threshold("forecast", "anc_threshold_10_9_per_l"):
+        return
+    yield Flag(
+        kind=FlagKind.NEUTROPHILS_LOW,
+        time=count.time,
+        urgency=Urgency.SOON,
+        action="Tell your team today, and measure your temperature by mouth as your plan says.",
+        reason=f"Neutrophils {count.value:g} ×10⁹/L at {situation.local(count.time)}: in the CTCAE v5 grade 4 range; "
+        "grade to be confirmed by a clinician.",
+        origin=Origin.LAB,
+        evidence=(evidence(count),),
+    )
+
+
+def forecast_flags(situation: Situation) -> Iterator[Flag]:
+    """Neutrophils expected below 0.5 ×10⁹/L within seven days."""
+    forecast = situation.forecast
+    if forecast is None or forecast.p_anc_below_0_5 < situation.threshold("forecast", "raise_probability"):
+        return
+    latest = situation.latest_count()
+    yield Flag(
+        kind=FlagKind.NEUTROPENIA_FORECAST,
+        time=situation.now,
+        urgency=Urgency.SOON,
+        action="Tell your team today that low counts are expected.",
+        reason=_why(forecast),
+        origin=Origin.MODEL,
+        probability=forecast.p_anc_below_0_5,
+        evidence=(evidence(latest),) if latest else (),
+    )
+
+
+def _why(forecast: Forecast) -> str:
+    basis = (
+        f"{forecast.counts_used} of your counts" if forecast.counts_used else "other patients, no count of yours yet"
+    )
+    counted = "counted on your own data" if forecast.interval_counted else "not yet validated for you"
+    low, high = _interval_at(forecast)
+    return (
+        f"Neutrophils expected below 0.5 ×10⁹/L within 7 days: chance {out_of_100(forecast.p_anc_below_0_5)}. "
+        f"Lowest expected {forecast.nadir:.2f} ×10⁹/L (95 % interval {low:.2f} to {high:.2f}, {counted}) "
+        f"about day {forecast.nadir_day:.0f} after the dose. Based on the model and {basis}."
+    )
+
+
+def _interval_at(forecast: Forecast) -> tuple[float, float]:
+    index = int(abs(forecast.days - forecast.nadir_day).argmin())
+    return float(forecast.state_lower[index]), float(forecast.state_upper[index])
+
+
+def mismatch_flags(situation: Situation) -> Iterator[Flag]:
+    """More counts outside their 95 % intervals than chance allows: the forecast is doubtful and says so."""
+    coverage = situation.given.coverage
+    outside = coverage.seen - coverage.inside
+    tail = binomial_tail(coverage.seen, outside, NOMINAL_OUTSIDE)
+    if outside == 0 or tail > situation.threshold("forecast", "mismatch_probability"):
+        return
+    yield Flag(
+        kind=FlagKind.FORECAST_MISMATCH,
+        time=situation.now,
+        urgency=Urgency.ATTENTION,
+        action="Do not rely on the forecast until your team has looked at it.",
+        reason=f"{outside} of {coverage.seen} counts fell outside the interval that was forecast for them.",
+        origin=Origin.MODEL,
+        probability=tail,
+    )
+
+
+def binomial_tail(trials: int, at_least: int, share: float) -> float:
+    """P(X >= at_least) for X ~ Binomial(trials, share)."""
+    return sum(math.comb(trials, k) * share**k * (1.0 - share) ** (trials - k) for k in range(at_least, trials + 1))

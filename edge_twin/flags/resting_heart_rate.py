@@ -1,0 +1,70 @@
+"""Resting heart rate of the night above the personal baseline.
+
+The red rule of NightSignal (Alavi et al., Nat Med 2022;28:175): whole beats per minute; baseline is the
+median of all nights so far, today included; two consecutive nights at least 4 above it. Their nightly
+value is a mean over motionless minutes; ours is the lowest window heart rate of the night, since a strap
+that is worn in windows has no motionless minutes to average.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from statistics import median
+
+from edge_twin.contract import Evidence, Flag, FlagKind, Urgency
+from edge_twin.features import NIGHT_HEART_RATE, Feature
+from edge_twin.features.calendar import local_date
+from edge_twin.flags.situation import Situation
+from edge_twin.observation import Origin
+
+STILL_TONIGHT = timedelta(hours=36)  # a night older than this says nothing about today (assumed)
+
+
+def heart_rate_flags(situation: Situation) -> Iterator[Flag]:
+    """The red rule on the newest nights."""
+    nights = [f for f in situation.features if f.name == NIGHT_HEART_RATE and f.value is not None]
+    nights = [night for night in nights if night.end <= situation.now]
+    if len(nights) < situation.threshold("resting_heart_rate", "nights_needed"):
+        return
+    if situation.now - nights[-1].end > STILL_TONIGHT or not _red(situation, nights):
+        return
+    yield _flag(nights)
+
+
+def _red(situation: Situation, nights: Sequence[Feature]) -> bool:
+    needed = int(situation.threshold("resting_heart_rate", "consecutive_nights"))
+    dates = [local_date(night.start, situation.zone) for night in nights[-needed:]]
+    consecutive = (dates[-1] - dates[0]).days == needed - 1
+    return consecutive and all(_excess(nights[: len(nights) - k]) >= _limit(situation) for k in range(needed))
+
+
+def _excess(nights: Sequence[Feature]) -> int:
+    """Whole beats per minute of the last night above the median of all nights up to it."""
+    return _beats(nights[-1]) - _baseline(nights)
+
+
+def _beats(night: Feature) -> int:
+    return int(night.value or 0.0)
+
+
+def _baseline(nights: Sequence[Feature]) -> int:
+    return int(median(_beats(night) for night in nights))
+
+
+def _limit(situation: Situation) -> float:
+    return situation.threshold("resting_heart_rate", "excess_per_min")
+
+
+def _flag(nights: Sequence[Feature]) -> Flag:
+    last = nights[-1]
+    return Flag(
+        kind=FlagKind.RESTING_HEART_RATE,
+        time=last.end,
+        urgency=Urgency.ATTENTION,
+        action="Measure your temperature by mouth now and look for signs of infection.",
+        reason=f"Resting heart rate at night {_beats(last)} per minute, {_excess(nights)} above your usual "
+        f"{_baseline(nights)} ({len(nights)} nights), for the second night in a row.",
+        origin=Origin.DEVICE,
+        evidence=tuple(Evidence(n.name, n.value or 0.0, n.unit, n.end, Origin.DEVICE) for n in nights[-2:]),
+    )

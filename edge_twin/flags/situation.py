@@ -1,0 +1,67 @@
+"""What the rules look at, and the phrases that they share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from edge_twin import codes
+from edge_twin.contract import Dose, Evidence, Forecast, TwinInput
+from edge_twin.features import Feature
+from edge_twin.observation import Observation
+
+
+@dataclass(frozen=True)
+class Situation:
+    """Everything a rule may look at; all of it is true at ``given.now``."""
+
+    given: TwinInput
+    zone: ZoneInfo
+    observations: tuple[Observation, ...]
+    doses: tuple[Dose, ...]
+    features: tuple[Feature, ...]
+    forecast: Forecast | None
+
+    @property
+    def now(self) -> datetime:
+        """The moment of the answer."""
+        return self.given.now
+
+    def threshold(self, table: str, name: str) -> float:
+        """A threshold of the program."""
+        return self.given.program.threshold(table, name)
+
+    def span(self, table: str, name: str) -> timedelta:
+        """A threshold that is a length of time; the unit is the last word of its name."""
+        return timedelta(**{name.rsplit("_", 1)[1]: self.threshold(table, name)})
+
+    def readings(self, code: codes.Code) -> Iterator[Observation]:
+        """Usable readings of one kind, oldest first."""
+        return (o for o in self.observations if o.code == code and o.is_usable)
+
+    def local(self, moment: datetime) -> str:
+        """Hour and date where the patient is."""
+        return f"{moment.astimezone(self.zone):%H:%M on %Y-%m-%d}"
+
+    def latest_count(self) -> Observation | None:
+        """The newest usable neutrophil count."""
+        return max(self.readings(codes.NEUTROPHILS), key=lambda o: (o.time, o.id), default=None)
+
+    def fresh_count(self) -> Observation | None:
+        """The newest count if it is young enough to stand for today."""
+        latest = self.latest_count()
+        if latest is None or self.now - latest.time > self.span("fever", "count_fresh_hours"):
+            return None
+        return latest
+
+
+def evidence(reading: Observation) -> Evidence:
+    """A reading as the evidence of a flag."""
+    return Evidence(reading.code.name, reading.value, reading.code.unit, reading.time, reading.origin)
+
+
+def out_of_100(probability: float) -> str:
+    """A probability as a natural frequency; never "0 of 100" or "100 of 100", which would claim certainty."""
+    return f"{min(max(round(100 * probability), 1), 99)} of 100"

@@ -1,0 +1,105 @@
+"""From an ensemble to a forecast: median, 95 % interval and the probability of a low count."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NamedTuple
+
+import numpy as np
+
+from edge_twin.contract import Coverage, Forecast, Matrix, Model, Vector
+from edge_twin.exposure import DoseEvent
+from edge_twin.program import Program
+from edge_twin.quantiles import median_and_interval
+
+GRID_DAYS = 0.5  # of the reported curve; the integrator takes its own, smaller steps
+CYCLE_DAYS = 21.0  # the curve always reaches the end of a standard docetaxel cycle
+SMALLEST_STATE = 1e-6  # 10*9/L, only to keep the logarithm finite
+
+
+class Span(NamedTuple):
+    """The patient's time axis.
+
+    Attributes:
+        origin: day 0, the first dose.
+        first_day: first day with a count, or 0.
+        now_day: float days from ``origin`` to now.
+    """
+
+    origin: datetime
+    first_day: float
+    now_day: float
+
+
+class Trajectories(NamedTuple):
+    """An ensemble run.
+
+    Attributes:
+        days: shape [t]; counts: 10*9/L, shape [t, members].
+    """
+
+    days: Vector
+    counts: Matrix
+
+
+def run_ensemble(
+    model: Model, ensemble: Matrix, doses: tuple[DoseEvent, ...], span: Span, program: Program
+) -> Trajectories:
+    """The ensemble from the first count to the end of the horizon."""
+    last = max(span.now_day + program.horizon_days, doses[-1].start_day + CYCLE_DAYS)
+    first = min(0.0, np.floor(span.first_day / GRID_DAYS) * GRID_DAYS)
+    days = np.arange(first, last + GRID_DAYS, GRID_DAYS)
+    return Trajectories(days, model.simulate(ensemble, doses, days))
+
+
+def summarise(  # noqa: PLR0913 - each argument is one ingredient of the forecast and named at the call
+    run: Trajectories,
+    *,
+    span: Span,
+    program: Program,
+    residual_log_sd: float,
+    seed: int,
+    counts_used: int,
+    coverage: Coverage,
+) -> Forecast:
+    """Forecast of one ensemble run; see :class:`~edge_twin.contract.Forecast`."""
+    median, state_lower, state_upper = median_and_interval(run.counts)
+    _, lower, upper = median_and_interval(_as_measured(run.counts, residual_log_sd, seed))
+    ahead = run.days >= span.now_day
+    lowest = int(np.argmin(np.where(run.days >= 0.0, median, np.inf)))
+    needed = program.threshold("forecast", "coverage_counts_needed")
+    return Forecast(
+        origin=span.origin,
+        days=run.days,
+        median=median,
+        lower=lower,
+        upper=upper,
+        state_lower=state_lower,
+        state_upper=state_upper,
+        p_anc_below_0_5=probability_below(run, ahead & (run.days <= span.now_day + _window(program)), _low(program)),
+        nadir_day=float(run.days[lowest]),
+        nadir=float(median[lowest]),
+        counts_used=counts_used,
+        interval_counted=coverage.seen >= needed,
+    )
+
+
+def probability_below(run: Trajectories, when: np.ndarray, threshold: float) -> float:
+    """Share of members that fall below ``threshold`` at any grid point of the mask ``when``."""
+    if not when.any():
+        return 0.0
+    return float((run.counts[when].min(axis=0) < threshold).mean())
+
+
+def _low(program: Program) -> float:
+    return program.threshold("forecast", "anc_threshold_10_9_per_l")
+
+
+def _window(program: Program) -> float:
+    return program.threshold("forecast", "window_days")
+
+
+def _as_measured(counts: Matrix, residual_log_sd: float, seed: int) -> Matrix:
+    """What a laboratory would report for each member: the same residual for all times keeps the band smooth."""
+    residual = np.random.default_rng([seed, 2]).standard_normal(counts.shape[1]) * residual_log_sd
+    return np.asarray(np.exp(np.log(np.maximum(counts, SMALLEST_STATE)) + residual))

@@ -1,0 +1,166 @@
+"""Disease programs: data that says what to watch, what counts as a flag, and what may be rehearsed."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from edge_twin.errors import ProgramError
+
+SCHEMA = "edge-twin.program/1"
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """A number that decides something, with where it comes from.
+
+    Attributes:
+        value: the number, in the unit that its name ends with.
+        mark: ``P`` published, ``S`` checked in the source, ``C`` chosen here, ``A`` assumed.
+        source: paper, guideline section, or the reason for the choice.
+    """
+
+    value: float
+    mark: str
+    source: str
+
+
+class LimitKind(StrEnum):
+    """On which side of the value it is safe."""
+
+    AT_LEAST = "at_least"
+    AT_MOST = "at_most"
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A hard limit. It can only be tightened, and every tightening keeps its reason."""
+
+    id: str
+    kind: LimitKind
+    value: float
+    unit: str
+    reasons: tuple[str, ...]
+
+    def tightened(self, value: float, reason: str) -> Limit:
+        """A stricter limit.
+
+        Raises:
+            ProgramError: ``limit_loosened`` when ``value`` is not at least as strict (NaN never is).
+        """
+        stricter = value >= self.value if self.kind is LimitKind.AT_LEAST else value <= self.value
+        if not stricter:
+            raise ProgramError(f"limit {self.id} can only be tightened", reason="limit_loosened")
+        return replace(self, value=value, reasons=(*self.reasons, reason))
+
+    def allows(self, value: float) -> bool:
+        """Whether ``value`` keeps the limit; NaN never does."""
+        return value >= self.value if self.kind is LimitKind.AT_LEAST else value <= self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Regimen:
+    """One way to give the next cycle.
+
+    Attributes:
+        id, title: for machines and for people.
+        dose_share: of the planned dose, 0 to 1.
+        delay_days: after the planned day.
+    """
+
+    id: str
+    title: str
+    dose_share: float
+    delay_days: float
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One disease program; see ``programs/neutropenia.toml`` for the form."""
+
+    id: str
+    version: int
+    title: str
+    bundle: str
+    drug: str
+    members: int
+    horizon_days: float
+    features_synced: tuple[str, ...]
+    thresholds: Mapping[str, Mapping[str, Threshold]]
+    limits: Mapping[str, Limit]
+    regimens: tuple[Regimen, ...]
+
+    def threshold(self, table: str, name: str) -> float:
+        """The value of one threshold, e.g. ``threshold("fever", "single_oral_cel")``."""
+        return self.thresholds[table][name].value
+
+    def with_tightened(self, limit_id: str, value: float, reason: str) -> Program:
+        """The same program with one limit made stricter, as a care plan may do.
+
+        Raises:
+            ProgramError: ``unknown_limit`` or ``limit_loosened``.
+        """
+        if limit_id not in self.limits:
+            raise ProgramError(f"no limit {limit_id}", reason="unknown_limit")
+        stricter = self.limits[limit_id].tightened(value, reason)
+        return replace(self, limits={**self.limits, limit_id: stricter})
+
+
+def load_program(name_or_path: str | Path) -> Program:
+    """Read a program that ships with the package (by name) or a site's own (by path).
+
+    Raises:
+        ProgramError: ``not_found``, ``schema_unsupported`` or ``malformed``.
+    """
+    try:
+        return _program(tomllib.loads(_text_of(name_or_path)))
+    except OSError as error:
+        raise ProgramError(f"no program {name_or_path}", reason="not_found") from error
+    except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
+        raise ProgramError(f"program {name_or_path} is malformed: {error}", reason="malformed") from error
+
+
+def _text_of(name_or_path: str | Path) -> str:
+    if isinstance(name_or_path, Path):
+        return name_or_path.read_text(encoding="utf-8")
+    if not name_or_path.isidentifier():  # a name, never a way out of the folder
+        raise ProgramError(f"no program {name_or_path!r}", reason="not_found")
+    return (resources.files("edge_twin") / "programs" / f"{name_or_path}.toml").read_text(encoding="utf-8")
+
+
+def _program(document: dict[str, Any]) -> Program:
+    if document["schema"] != SCHEMA:
+        raise ProgramError(f"program schema {document['schema']!r}", reason="schema_unsupported")
+    return Program(
+        id=document["id"],
+        version=int(document["version"]),
+        title=document["title"],
+        bundle=document["bundle"],
+        drug=document["drug"],
+        members=int(document["members"]),
+        horizon_days=float(document["horizon_days"]),
+        features_synced=tuple(document["features_synced"]),
+        thresholds={table: _thresholds(rows) for table, rows in document.items() if isinstance(rows, dict)},
+        limits={row["id"]: _limit(row) for row in document["limit"]},
+        regimens=tuple(_regimen(row) for row in document["regimen"]),
+    )
+
+
+def _thresholds(rows: dict[str, Any]) -> dict[str, Threshold]:
+    return {name: Threshold(float(row["value"]), row["mark"], row["source"]) for name, row in rows.items()}
+
+
+def _limit(row: dict[str, Any]) -> Limit:
+    return Limit(row["id"], LimitKind(row["kind"]), float(row["value"]), row["unit"], (row["source"],))
+
+
+def _regimen(row: dict[str, Any]) -> Regimen:
+    share, delay = float(row["dose_share"]), float(row["delay_days"])
+    if not (0.0 <= share <= 1.0 and delay >= 0.0):
+        raise ValueError(f"regimen {row['id']} raises the dose or brings it forward")
+    return Regimen(row["id"], row["title"], share, delay)

@@ -1,0 +1,148 @@
+"""Rehearsal: what each allowed way of giving the next cycle would do to this patient's counts.
+
+Only regimens that the program lists can be asked for, and its hard limits are checked for each; the
+result informs a clinician and never recommends a dose.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from edge_twin.contract import Dose, Matrix, Model
+from edge_twin.errors import ProgramError
+from edge_twin.exposure import DoseEvent
+from edge_twin.forecasting import CYCLE_DAYS, GRID_DAYS
+from edge_twin.program import Program, Regimen
+from edge_twin.quantiles import median_and_interval
+from edge_twin.twin import dose_events
+
+FOLLOWED_DAYS = CYCLE_DAYS  # after the rehearsed dose
+
+
+@dataclass(frozen=True, slots=True)
+class NextCycle:
+    """The dose that is planned next.
+
+    Attributes:
+        dose: as planned; regimens scale and delay it.
+        body_surface_m2: for limits that are per square metre.
+    """
+
+    dose: Dose
+    body_surface_m2: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsed:
+    """What one regimen would do.
+
+    Attributes:
+        option: id of the regimen; title: for people.
+        dose_time, amount_mg: what was simulated.
+        p_anc_below_0_5: share of members that fall below 0.5 within 21 days of the dose.
+        nadir_median, nadir_lower, nadir_upper: lowest count, 10*9/L, 95 % interval over members.
+        days_below_0_5: median number of days below 0.5.
+        anc_on_dose_day: median count on the day of the dose, 10*9/L.
+        limits_broken: the limits that this regimen does not keep, each with its reasons.
+        days, median, lower, upper: the curve from the dose on (state, 95 % interval).
+    """
+
+    option: str
+    title: str
+    dose_time: datetime
+    amount_mg: float
+    p_anc_below_0_5: float
+    nadir_median: float
+    nadir_lower: float
+    nadir_upper: float
+    days_below_0_5: float
+    anc_on_dose_day: float
+    limits_broken: tuple[str, ...]
+    days: np.ndarray
+    median: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
+
+    @property
+    def allowed(self) -> bool:
+        """Whether every hard limit is kept."""
+        return not self.limits_broken
+
+
+def rehearse(
+    model: Model, ensemble: Matrix, given: tuple[Dose, ...], planned: NextCycle, program: Program
+) -> tuple[Rehearsed, ...]:
+    """Simulate every regimen of the program on this patient's ensemble.
+
+    Args:
+        model: the reduced model.
+        ensemble: log parameters after assimilation, shape [members, parameters].
+        given: doses so far, at least one, oldest first.
+        planned: the next dose as planned; must lie after the last dose given.
+        program: regimens and hard limits.
+
+    Raises:
+        ProgramError: ``no_dose_on_record``, ``planned_dose_not_next``, or ``unknown_limit`` for a limit
+            that nothing here can check.
+    """
+    if not given:
+        raise ProgramError("a rehearsal needs the doses given so far", reason="no_dose_on_record")
+    if planned.dose.time <= given[-1].time:
+        raise ProgramError("the planned dose must follow the last one given", reason="planned_dose_not_next")
+    return tuple(_rehearse(model, ensemble, given, planned, program, regimen) for regimen in program.regimens)
+
+
+def _rehearse(  # noqa: PLR0913, PLR0917 - the five things above and the one regimen
+    model: Model, ensemble: Matrix, given: tuple[Dose, ...], planned: NextCycle, program: Program, regimen: Regimen
+) -> Rehearsed:
+    dose = _as_regimen(planned.dose, regimen)
+    events = dose_events((*given, dose))
+    days = events[-1].start_day + np.arange(0.0, FOLLOWED_DAYS + GRID_DAYS, GRID_DAYS)
+    counts = model.simulate(ensemble, _worth_giving(events), days)
+    threshold = program.threshold("forecast", "anc_threshold_10_9_per_l")
+    median, lower, upper = median_and_interval(counts)
+    nadir, nadir_lower, nadir_upper = median_and_interval(counts.min(axis=0)[None, :])
+    on_dose_day = float(np.median(counts[0]))
+    return Rehearsed(
+        option=regimen.id,
+        title=regimen.title,
+        dose_time=dose.time,
+        amount_mg=dose.amount_mg,
+        p_anc_below_0_5=float((counts.min(axis=0) < threshold).mean()),
+        nadir_median=float(nadir[0]),
+        nadir_lower=float(nadir_lower[0]),
+        nadir_upper=float(nadir_upper[0]),
+        days_below_0_5=float(np.median((counts < threshold).sum(axis=0))) * GRID_DAYS,
+        anc_on_dose_day=on_dose_day,
+        limits_broken=_broken(program, on_dose_day, dose.amount_mg / planned.body_surface_m2),
+        days=days,
+        median=median,
+        lower=lower,
+        upper=upper,
+    )
+
+
+def _as_regimen(dose: Dose, regimen: Regimen) -> Dose:
+    later = dose.time + timedelta(days=regimen.delay_days)
+    return replace(dose, time=later, amount_mg=dose.amount_mg * regimen.dose_share)
+
+
+def _worth_giving(events: tuple[DoseEvent, ...]) -> tuple[DoseEvent, ...]:
+    """Doses of zero (an omitted cycle) are no events."""
+    return tuple(event for event in events if event.amount_mg > 0.0)
+
+
+def _broken(program: Program, anc_on_dose_day: float, dose_mg_per_m2: float) -> tuple[str, ...]:
+    """Every hard limit that is not kept, with its value and all its reasons."""
+    values = {"anc_on_dose_day": anc_on_dose_day, "dose_per_cycle_mg_per_m2": dose_mg_per_m2}
+    if unchecked := set(program.limits) - set(values):
+        raise ProgramError(f"nothing checks the limit {min(unchecked)}", reason="unknown_limit")
+    return tuple(
+        f"{limit.id} {values[limit.id]:.3g} {limit.unit}, {limit.kind.value.replace('_', ' ')} {limit.value:g}: "
+        f"{'; '.join(limit.reasons)}"
+        for limit in program.limits.values()
+        if not limit.allows(values[limit.id])
+    )

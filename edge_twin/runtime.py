@@ -1,0 +1,315 @@
+"""The loop that feeds the twin: sources -> bounded queue -> store -> pure step -> store and outlet.
+
+Each source runs in a task of its own; one that fails is noted, waited for and started again, and never
+stops the others. The queue is bounded, so a slow disk slows the sources instead of filling the memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+from edge_twin import codes
+from edge_twin.contract import Dose, Model, Posterior, TwinInput, TwinOutput
+from edge_twin.errors import EdgeTwinError
+from edge_twin.features import Feature
+from edge_twin.features.calendar import day_bounds, local_date
+from edge_twin.jsonform import output_form
+from edge_twin.observation import DeviceEvent, DeviceEventKind, Observation
+from edge_twin.program import Program
+from edge_twin.store import FlagChange, Store
+from edge_twin.twin import advance
+
+log = logging.getLogger(__name__)
+
+Item = Observation | DeviceEvent
+QUEUE_SIZE = 4096  # about an hour of beats from one strap
+BATCH_SIZE = 512  # one durable commit costs as much as some hundred rows
+RESTART_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)  # the last one repeats
+FEATURE_MEMORY = timedelta(days=90)  # baselines look back a month; the rest stays in the store
+SETTLING = timedelta(minutes=2)  # a window of beats may still grow for a pause of one minute
+TICK = timedelta(minutes=15)  # the longest time without a step while the clock moves
+
+# These call for an answer at once; beats are distilled with the next step.
+_PROMPT = frozenset((codes.NEUTROPHILS, codes.BODY_TEMPERATURE))
+
+
+class Source(Protocol):
+    """Anything that yields observations and device events."""
+
+    @property
+    def name(self) -> str:
+        """Short name for the log and the events table; no patient data."""
+
+    def stream(self) -> AsyncIterator[Item]:
+        """Items until the source ends for good; an exception means "start me again later"."""
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """What one step hands to the outlet."""
+
+    now: datetime
+    features: tuple[tuple[Feature, int], ...]  # each with its version
+    flags: tuple[FlagChange, ...]
+    posterior: Posterior | None
+
+
+class Outlet(Protocol):
+    """Where distilled results leave; called inside the store's open transaction."""
+
+    def put(self, outgoing: Outgoing) -> None:
+        """Queue for sending.
+
+        Raises:
+            EdgeTwinError: when it cannot be queued; the features stay unsent and are offered again.
+        """
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the clinic set for this patient.
+
+    Attributes:
+        time_zone: IANA name.
+        program: with its limits, possibly tightened.
+        model: the reduced model, or None.
+        doses: what was or will be given; the step uses those before now.
+        seed, members: of the ensemble.
+    """
+
+    time_zone: str
+    program: Program
+    model: Model | None
+    doses: tuple[Dose, ...] = ()
+    seed: int = 1
+    members: int | None = None
+
+
+class Runtime:
+    """The device's main loop.
+
+    Args:
+        store: owned by this runtime while it runs.
+        plan: what the clinic set.
+        sources: where data come from.
+        clock: gives the time; the system's in production.
+        outlet: where results leave, or None to keep all on the device.
+        tick_seconds: how often to look whether the clock alone calls for a step (an overdue reading).
+    """
+
+    def __init__(  # noqa: PLR0913 - the joints of the whole device meet here, each named at the call
+        self,
+        store: Store,
+        plan: Plan,
+        sources: Sequence[Source],
+        *,
+        clock: Callable[[], datetime],
+        outlet: Outlet | None = None,
+        tick_seconds: float = 60.0,
+    ) -> None:
+        self.store = store
+        self.plan = plan
+        self.last: TwinOutput | None = None
+        self.steps = 0
+        self._sources = sources
+        self._clock = clock
+        self._outlet = outlet
+        self._tick_seconds = tick_seconds
+        self._zone = ZoneInfo(plan.time_zone)
+        self._queue: asyncio.Queue[Item] = asyncio.Queue(QUEUE_SIZE)
+        self._stepping = asyncio.Lock()
+        self._touched: set[datetime] = set()  # starts of local days with readings not yet distilled
+
+    async def run(self) -> None:
+        """Run until every source has ended and everything they gave was worked on."""
+        await self._resume()
+        consumer = asyncio.create_task(self._consume())
+        ticker = asyncio.create_task(self._tick())
+        pumps = [asyncio.create_task(self._pump(source)) for source in self._sources]
+        try:
+            await _all_done(pumps, consumer)
+            await _all_done([asyncio.create_task(self._queue.join())], consumer)
+            await self._step()
+        finally:
+            await _end([*pumps, consumer, ticker])
+
+    async def settled(self) -> None:
+        """Wait until everything received so far is stored and worked on."""
+        await self._queue.join()
+
+    async def _resume(self) -> None:
+        """After a restart: work on what had been stored but perhaps not distilled."""
+        stored = self.store.observations(since=self._clock() - timedelta(days=2))
+        self._touched |= {self._day_of(o) for o in stored}
+        if stored:
+            await self._step()
+
+    async def _pump(self, source: Source) -> None:
+        failures = 0
+        while True:
+            try:
+                async for item in source.stream():
+                    failures = 0
+                    await self._queue.put(item)
+            except Exception as error:  # noqa: BLE001 - one bad source never stops the others
+                log.warning("source %s failed: %s", source.name, type(error).__name__)
+                detail = f"source_failed {getattr(error, 'reason', type(error).__name__)}"
+                await self._queue.put(DeviceEvent(DeviceEventKind.REFUSED, self._clock(), source.name, detail))
+            else:
+                return
+            await asyncio.sleep(RESTART_SECONDS[min(failures, len(RESTART_SECONDS) - 1)])
+            failures += 1
+
+    async def _consume(self) -> None:
+        while True:
+            batch = [await self._queue.get()]
+            while len(batch) < BATCH_SIZE and not self._queue.empty():
+                batch.append(self._queue.get_nowait())
+            if self._absorb(batch):
+                await self._step()
+            for _ in batch:
+                self._queue.task_done()
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(self._tick_seconds)
+            if self.last is not None and self._clock() - self.last.now >= TICK and self._queue.empty():
+                await self._step()
+
+    def _absorb(self, batch: Sequence[Item]) -> bool:
+        """Store a batch in one transaction; returns whether it calls for a step now."""
+        events = [item for item in batch if isinstance(item, DeviceEvent)]
+        with self.store.transaction():
+            new = self.store.add_observations(item for item in batch if isinstance(item, Observation))
+            self.store.add_events(events)
+            for event in events:
+                self.store.count(f"event_{event.kind}")
+            self._compare(new)
+        self._touched |= {self._day_of(o) for o in new}
+        return any(o.code in _PROMPT for o in new) or self._is_new_day(new)
+
+    def _compare(self, new: Sequence[Observation]) -> None:
+        """Hold each new count against the interval that was forecast before it came."""
+        last = self.last
+        if last is None or last.forecast is None:
+            return
+        for count in new:
+            if count.code == codes.NEUTROPHILS and count.is_usable and count.time > last.now:
+                self.store.compare(count, last.forecast.band_at(count.time), last.now)
+
+    def _is_new_day(self, new: Sequence[Observation]) -> bool:
+        if self.last is None or not new:
+            return bool(new)
+        return local_date(self._clock(), self._zone) != local_date(self.last.now, self._zone)
+
+    def _day_of(self, observation: Observation) -> datetime:
+        return day_bounds(local_date(observation.time, self._zone), self._zone)[0]
+
+    async def _step(self) -> None:
+        """Take the pure step on a worker thread and keep what it says."""
+        async with self._stepping:
+            touched, self._touched = self._touched, set()
+            try:
+                given = self._input(self._clock(), touched)
+                output = await asyncio.to_thread(advance, given)
+                self._keep(given, output)
+            except BaseException:
+                self._touched |= touched
+                raise
+            self.last = output
+            self.steps += 1
+
+    def _today(self, now: datetime) -> datetime:
+        return day_bounds(local_date(now, self._zone), self._zone)[0]
+
+    def _input(self, now: datetime, touched: set[datetime]) -> TwinInput:
+        plan = self.plan
+        days = sorted(touched | {self._today(now)})
+        readings = [o for day in days for o in self._day_readings(day)]
+        readings += self.store.observations(code=codes.NEUTROPHILS)
+        readings += self.store.observations(since=now - timedelta(days=2), code=codes.BODY_TEMPERATURE)
+        return TwinInput(
+            now=now,
+            time_zone=plan.time_zone,
+            program=plan.program,
+            model=plan.model,
+            observations=tuple(readings),
+            features=self.store.features(since=now - FEATURE_MEMORY),
+            doses=plan.doses,
+            coverage=self.store.coverage(),
+            seed=plan.seed,
+            members=plan.members,
+        )
+
+    def _day_readings(self, start: datetime) -> tuple[Observation, ...]:
+        day = local_date(start, self._zone)
+        return self.store.observations(since=start, until=day_bounds(day, self._zone)[1])
+
+    def _keep(self, given: TwinInput, output: TwinOutput) -> None:
+        with self.store.transaction():
+            self.store.put_features(set(output.features) - set(given.features))
+            self.store.put_forecast(output.now, {**output_form(output), "features": []})
+            self._move_flags(output)
+            self._hand_over(output)
+
+    def _move_flags(self, output: TwinOutput) -> None:
+        """Raise what is new, withdraw what no longer holds."""
+        up = self.store.active_flags()
+        holding = {flag.kind for flag in output.flags}
+        for flag in output.flags:
+            if flag.kind not in up:
+                self.store.raise_flag(flag, output.now)
+        for kind, row_id in up.items():
+            if kind not in holding:
+                self.store.withdraw_flag(row_id, output.now)
+
+    def _hand_over(self, output: TwinOutput) -> None:
+        """Hand what may leave to the outlet, in the same transaction; a refusal there undoes nothing here."""
+        if self._outlet is None:
+            return
+        features = self.store.unsent_features(self.plan.program.features_synced, output.now - SETTLING)
+        flags = self.store.unsent_flags()
+        outgoing = Outgoing(output.now, features, flags, self._daily_posterior(output))
+        try:
+            with self.store.transaction():
+                self._outlet.put(outgoing)
+                self.store.mark_sent(feature for feature, _ in features)
+                self.store.mark_flags_sent(flags)
+        except EdgeTwinError as error:
+            log.warning("outlet refused: %s", error.reason)
+            self.store.count(f"outlet_{error.reason}")
+
+    def _daily_posterior(self, output: TwinOutput) -> Posterior | None:
+        """The state travels once a local day: its growth is slow and it is the largest record."""
+        if self.last is None or local_date(output.now, self._zone) != local_date(self.last.now, self._zone):
+            return output.posterior
+        return None
+
+
+async def _all_done(tasks: Sequence[asyncio.Task[None]], consumer: asyncio.Task[None]) -> None:
+    """Wait for ``tasks``, but let a failure of the consumer (a full disk) come out at once."""
+    waiting = set(tasks)
+    while waiting:
+        done, _ = await asyncio.wait({*waiting, consumer}, return_when=asyncio.FIRST_COMPLETED)
+        if consumer in done:
+            await _end(tasks)
+            await consumer
+        for task in done & waiting:
+            task.result()
+        waiting -= done
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel and wait until it is so; what they raise is not asked for any more."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+__all__ = ["Item", "Outgoing", "Outlet", "Plan", "Runtime", "Source"]

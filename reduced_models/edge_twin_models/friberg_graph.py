@@ -1,0 +1,214 @@
+"""The integrator of ``edge_twin.engines.numpy_friberg`` as an ONNX Scan graph.
+
+The nested Taylor series of the linear chain is a polynomial in x = ktr·dt with fixed matrices, so one
+small matrix product per step replaces its sixteen elementwise nodes: with w = (P start, P middle, P end,
+T1, T2, T3, c),
+
+    chain_new = Σ_m x**m · B_m · w,   m = 0..4.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import TensorProto, checker, helper, numpy_helper
+
+from edge_twin.engines.numpy_friberg import (
+    CIRCULATING_FLOOR,
+    FORCING_MOMENTS,
+    HOURS_PER_DAY,
+    TRANSIT_RATE_COUNT,
+)
+
+OPSET = 20
+IR_VERSION = 10
+_ORDERS = 4
+_CHAIN = 4
+
+Floats = NDArray[np.float64]
+
+
+def chain_polynomials() -> Floats:
+    """B_m for m = 0..4, shape [5, 4, 7].
+
+    From y = y0 + x·D1(y0 + x/2·D2(y0 + x/3·D3(y0 + x/4·D4 y0))) with Dm y = L y + e1·moment_m,
+    multiplied out: B_m = (1/m!)·(L**(m-1)·(L y0 + e1·moment_m)).
+    """
+    shift = np.eye(_CHAIN, k=-1) - np.eye(_CHAIN)
+    into_first = np.zeros((_CHAIN, 1))
+    into_first[0] = 1.0
+    blocks = [np.hstack((np.zeros((_CHAIN, 3)), np.eye(_CHAIN)))]
+    power, factorial = np.eye(_CHAIN), 1.0
+    for order in range(1, _ORDERS + 1):
+        factorial *= order
+        blocks.append(np.hstack((power @ into_first @ FORCING_MOMENTS[order - 1 : order], power @ shift)) / factorial)
+        power = power @ shift
+    return np.stack(blocks)
+
+
+def build_graph(name: str, *, element: int = TensorProto.DOUBLE) -> bytes:
+    """Serialised model, deterministic bytes.
+
+    Inputs: ``log_parameters`` [n, 4], ``steps`` [k, 2] (k >= 1). Output: ``counts`` [k + 1, n] in 10*9/L.
+
+    Args:
+        name: of the graph.
+        element: ONNX element type of all tensors; see ``onnxruntime_engine`` on why it is double.
+    """
+    constants = _Constants(element)
+    nodes = [*_parameter_nodes(), *_step_nodes(), _scan_node(element), *_output_nodes()]
+    graph = helper.make_graph(
+        nodes,
+        name,
+        [
+            helper.make_tensor_value_info("log_parameters", element, ["n", 4]),
+            helper.make_tensor_value_info("steps", element, ["k", 2]),
+        ],
+        [helper.make_tensor_value_info("counts", element, ["nodes", "n"])],
+        initializer=constants.tensors,
+    )
+    model = helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="edge_twin_models"
+    )
+    checker.check_model(model, full_check=True)
+    return bytes(model.SerializeToString(deterministic=True))
+
+
+class _Constants:
+    """Named initialisers of one element type."""
+
+    def __init__(self, element: int) -> None:
+        self._dtype = helper.tensor_dtype_to_np_dtype(element)
+        values: dict[str, Floats] = {
+            "transit_hours": np.array([TRANSIT_RATE_COUNT * HOURS_PER_DAY]),
+            "exponents_members": np.arange(_ORDERS + 1.0).reshape(-1, 1),
+            "exponents_steps": np.arange(_ORDERS + 1.0).reshape(1, -1),
+            "half": np.array([0.5]),
+            "floor": np.array([CIRCULATING_FLOOR]),
+            "polynomials": chain_polynomials().reshape(-1, 3 + _CHAIN),
+        }
+        shapes = {
+            "members_shape": [_ORDERS + 1, 1, -1],
+            "steps_shape": [-1, _ORDERS + 1, 1, 1],
+            "terms_shape": [_ORDERS + 1, _CHAIN, -1],
+            "first_axis": [0],
+            "last_axis": [1],
+            "zero": [0],
+            "one": [1],
+            "two": [2],
+            "three": [3],
+            "four": [4],
+        }
+        self.tensors = [numpy_helper.from_array(v.astype(self._dtype), k) for k, v in values.items()]
+        self.tensors += [numpy_helper.from_array(np.array(v, dtype=np.int64), k) for k, v in shapes.items()]
+
+
+def _node(operator: str, inputs: str, output: str, **attributes: Any) -> Any:  # noqa: ANN401 - attributes of any kind
+    outputs = output.split()
+    return helper.make_node(operator, inputs.split(), outputs, name=outputs[0], **attributes)
+
+
+def _parameter_nodes() -> list[Any]:
+    """Rows [1, n] of the parameters, powers of ktr [5, 1, n] and the initial state."""
+    return [
+        _node("Transpose", "log_parameters", "log_rows"),
+        _node("Exp", "log_rows", "rows"),
+        _node("Split", "rows", "circ0 mtt slope gamma", axis=0, num_outputs=4),
+        _node("Div", "transit_hours mtt", "ktr"),
+        _node("Mul", "ktr slope", "kill"),
+        _node("Neg", "gamma", "minus_gamma"),
+        _node("Pow", "ktr exponents_members", "ktr_powers_flat"),
+        _node("Reshape", "ktr_powers_flat members_shape", "ktr_powers"),
+        _node("Sub", "ktr ktr", "nothing"),
+        _node("Exp", "nothing", "baseline"),
+        _node("Concat", " ".join(["baseline"] * _CHAIN), "chain_start", axis=0),
+    ]
+
+
+def _step_nodes() -> list[Any]:
+    """Durations [k, 1], exposures [k, 1] and powers of the durations [k, 5, 1, 1]."""
+    return [
+        _node("Slice", "steps zero one last_axis", "durations"),
+        _node("Slice", "steps one two last_axis", "exposures"),
+        _node("Pow", "durations exponents_steps", "duration_powers_flat"),
+        _node("Reshape", "duration_powers_flat steps_shape", "duration_powers"),
+    ]
+
+
+def _scan_node(element: int) -> Any:  # noqa: ANN401 - onnx has no types
+    """One step; parameters and constants come from the outer graph."""
+    info = helper.make_tensor_value_info
+    nodes = [
+        _node("Mul", "ktr duration", "transits"),
+        # Feedback half a step ahead.
+        _node("Slice", "chain three four first_axis", "circulating"),
+        _node("Slice", "chain two three first_axis", "last_transit"),
+        _node("Slice", "chain one two first_axis", "second_transit"),
+        _node("Sub", "last_transit circulating", "inflow"),
+        _node("Sub", "second_transit last_transit", "upstream_inflow"),
+        _node("Sub", "upstream_inflow inflow", "curvature"),
+        _node("Mul", "transits half", "half_transits"),
+        _node("Mul", "half_transits half", "quarter_transits"),
+        _node("Mul", "curvature quarter_transits", "bend"),
+        _node("Add", "inflow bend", "bent_inflow"),
+        _node("Mul", "bent_inflow half_transits", "half_change"),
+        _node("Add", "circulating half_change", "ahead"),
+        _node("Max", "ahead floor", "ahead_floored"),
+        _node("Log", "ahead_floored", "log_ahead"),
+        _node("Mul", "log_ahead minus_gamma", "log_feedback"),
+        _node("Exp", "log_feedback", "feedback"),
+        # Proliferating pool in the middle and at the end.
+        _node("Mul", "kill exposure", "killed"),
+        _node("Sub", "transits killed", "net_transits"),
+        _node("Mul", "feedback net_transits", "gain"),
+        _node("Sub", "gain transits", "growth"),
+        _node("Mul", "growth half", "half_growth"),
+        _node("Add", "log_proliferating half_growth", "log_middle"),
+        _node("Add", "log_middle half_growth", "log_proliferating_next"),
+        _node("Exp", "log_proliferating", "proliferating"),
+        _node("Exp", "log_middle", "middle"),
+        _node("Exp", "log_proliferating_next", "proliferating_next"),
+        # Chain.
+        _node("Concat", "proliferating middle proliferating_next chain", "driven", axis=0),
+        _node("MatMul", "polynomials driven", "terms_flat"),
+        _node("Reshape", "terms_flat terms_shape", "terms"),
+        _node("Mul", "ktr_powers step_powers", "powers"),
+        _node("Mul", "terms powers", "weighted"),
+        _node("ReduceSum", "weighted first_axis", "chain_next", keepdims=0),
+        _node("Slice", "chain_next three four first_axis", "fraction"),
+    ]
+    body = helper.make_graph(
+        nodes,
+        "step",
+        [
+            info("log_proliferating", element, [1, "n"]),
+            info("chain", element, [_CHAIN, "n"]),
+            info("duration", element, [1]),
+            info("exposure", element, [1]),
+            info("step_powers", element, [_ORDERS + 1, 1, 1]),
+        ],
+        [
+            info("log_proliferating_next", element, [1, "n"]),
+            info("chain_next", element, [_CHAIN, "n"]),
+            info("fraction", element, [1, "n"]),
+        ],
+    )
+    return helper.make_node(
+        "Scan",
+        ["nothing", "chain_start", "durations", "exposures", "duration_powers"],
+        ["log_proliferating_end", "chain_end", "fractions"],
+        name="scan",
+        body=body,
+        num_scan_inputs=3,
+    )
+
+
+def _output_nodes() -> list[Any]:
+    """Fractions [k, 1, n] to counts [k + 1, n], baseline first."""
+    return [
+        _node("Squeeze", "fractions last_axis", "fraction_rows"),
+        _node("Concat", "baseline fraction_rows", "all_fractions", axis=0),
+        _node("Mul", "all_fractions circ0", "counts"),
+    ]

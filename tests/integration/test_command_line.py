@@ -1,0 +1,82 @@
+"""The command line as a person or a script meets it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+CASE = str(resources.files("edge_twin_app") / "cases" / "tolerant.json")
+
+
+def edge_twin(*arguments: str) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "edge_twin_app", *arguments]
+    return subprocess.run(command, capture_output=True, check=False, timeout=60)
+
+
+def test_replay_gives_the_same_bytes_twice() -> None:
+    first, second = edge_twin("replay", CASE), edge_twin("replay", CASE)
+    assert first.returncode == 0, first.stderr
+    assert first.stdout == second.stdout
+    document = json.loads(first.stdout)
+    assert document["schema"] == "edge-twin.case-result/1"
+    assert document["steps"][0]["engine"] == "numpy"
+
+
+def test_both_engines_tell_the_same_story() -> None:
+    told = [json.loads(edge_twin("replay", CASE, "--engine", name).stdout) for name in ("numpy", "onnxruntime")]
+    for one, other in zip(told[0]["steps"], told[1]["steps"], strict=True):
+        assert one["forecast"]["median"] == pytest.approx(other["forecast"]["median"], rel=2e-3)
+        assert one["forecast"]["p_anc_below_0_5"] == pytest.approx(other["forecast"]["p_anc_below_0_5"], abs=0.005)
+
+
+def test_rehearse_prints_rows_and_draws(tmp_path: Path) -> None:
+    ended = edge_twin("rehearse", "--json")
+    assert ended.returncode == 0, ended.stderr
+    document = json.loads(ended.stdout)
+    assert document["members"] == 1000
+    assert [row["option"] for row in document["rows"]] == ["100_percent", "75_percent", "60_percent", "one_week_delay"]
+    assert all(0.0 <= row["p_anc_below_0_5"] <= 1.0 for row in document["rows"])
+    drawn = edge_twin("rehearse", CASE, "--members", "200", "--out", str(tmp_path))
+    assert drawn.returncode == 0, drawn.stderr
+    assert b"nothing here recommends a dose" in drawn.stdout
+    assert (tmp_path / "rehearsal.png").stat().st_size > 10_000
+
+
+def test_doctor_says_what_works_and_what_to_confirm() -> None:
+    ended = edge_twin("doctor", "--json")
+    assert ended.returncode == 0, ended.stderr
+    rows = {row["name"]: row for row in json.loads(ended.stdout)["rows"]}
+    assert rows["bundle neutropenia"]["works"]
+    assert rows["engine onnxruntime"]["works"]
+    assert "mark A" in rows["threshold forecast.raise_probability"]["detail"]
+    assert b"bluetooth radio" in edge_twin("doctor").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (("replay", "no-such-file.json"), b"[unreadable]"),
+        (("run", "--settings", "no-such-file.toml"), b"[settings_unreadable]"),
+    ],
+)
+def test_an_expected_failure_is_one_line_with_its_reason(arguments: tuple[str, ...], reason: bytes) -> None:
+    ended = edge_twin(*arguments)
+    assert ended.returncode == 1
+    assert reason in ended.stderr
+    assert ended.stderr.count(b"\n") == 1
+
+
+def test_importing_the_twin_stays_light() -> None:
+    """What a phone imports at start: no scipy, onnxruntime, bleak, matplotlib, cryptography, torch."""
+    heavy = "{'scipy', 'onnxruntime', 'bleak', 'matplotlib', 'cryptography', 'torch', 'kivy', 'paho', 'bumble'}"
+    program = (
+        "import sys, edge_twin.runtime, edge_twin.case, edge_twin.reduced_model, edge_twin.rehearsal; "
+        f"print({heavy} & set(sys.modules))"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
+    assert ended.stdout.strip() == "set()", ended.stderr

@@ -1,0 +1,78 @@
+"""Programs: every threshold has a source, limits only tighten, regimens never exceed the plan."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge_twin.errors import ProgramError
+from edge_twin.program import Limit, LimitKind, Program, load_program
+
+
+def test_every_threshold_names_mark_and_source(program: Program) -> None:
+    rows = [row for table in program.thresholds.values() for row in table.values()]
+    assert len(rows) > 10
+    assert all(row.mark in {"P", "S", "C", "A"} and row.source for row in rows)
+    assert all(limit.reasons for limit in program.limits.values())
+
+
+@given(value=st.floats(allow_nan=True, allow_infinity=True))
+def test_hz_dose_02_a_limit_only_tightens_and_keeps_every_reason(value: float) -> None:
+    limit = Limit("anc", LimitKind.AT_LEAST, 1.5, "10*9/L", ("label",))
+    if value >= 1.5:
+        stricter = limit.tightened(value, "clinic")
+        assert stricter.reasons == ("label", "clinic")
+        assert stricter.value >= limit.value
+    else:
+        with pytest.raises(ProgramError) as caught:
+            limit.tightened(value, "clinic")
+        assert caught.value.reason == "limit_loosened"
+
+
+@given(value=st.floats(allow_nan=True, allow_infinity=True))
+def test_hz_dose_02_an_upper_limit_never_rises(value: float) -> None:
+    limit = Limit("dose", LimitKind.AT_MOST, 100.0, "mg/m2", ("label",))
+    try:
+        assert limit.tightened(value, "clinic").value <= 100.0
+    except ProgramError:
+        assert not value <= 100.0
+
+
+def test_nan_keeps_no_limit(program: Program) -> None:
+    assert not any(limit.allows(math.nan) for limit in program.limits.values())
+
+
+def test_an_unknown_limit_is_refused(program: Program) -> None:
+    with pytest.raises(ProgramError) as caught:
+        program.with_tightened("no_such_limit", 1.0, "clinic")
+    assert caught.value.reason == "unknown_limit"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "reason"),
+    [
+        ('schema = "edge-twin.program/1"', 'schema = "edge-twin.program/9"', "schema_unsupported"),
+        ("dose_share = 0.75", "dose_share = 1.25", "malformed"),
+        ("delay_days = 7.0", "delay_days = -7.0", "malformed"),
+        ('kind = "at_least"', 'kind = "about"', "malformed"),
+        ("[fever]", "[fever", "malformed"),
+    ],
+)
+def test_a_program_that_is_not_well_formed_is_refused(tmp_path: Path, before: str, after: str, reason: str) -> None:
+    source = Path(str(load_program.__code__.co_filename)).parent / "programs" / "neutropenia.toml"
+    broken = source.read_text(encoding="utf-8").replace(before, after)
+    path = tmp_path / "program.toml"
+    path.write_text(broken, encoding="utf-8")
+    with pytest.raises(ProgramError) as caught:
+        load_program(path)
+    assert caught.value.reason == reason
+
+
+def test_a_program_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(ProgramError) as caught:
+        load_program(tmp_path / "none.toml")
+    assert caught.value.reason == "not_found"

@@ -1,0 +1,213 @@
+"""The loop: bad sources stop nobody, nothing waits unbounded, and results leave once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from edge_twin import codes, runtime
+from edge_twin.contract import Dose, FlagKind
+from edge_twin.errors import EdgeTwinError, StoreError
+from edge_twin.features import NIGHT_HEART_RATE
+from edge_twin.observation import DeviceEvent, DeviceEventKind, Observation, observe
+from edge_twin.program import Program
+from edge_twin.reduced_model import ReducedModel
+from edge_twin.runtime import Item, Outgoing, Plan, Runtime
+from edge_twin.store import Store
+
+START = datetime(2026, 3, 10, 2, 0, tzinfo=UTC)
+Maker = Callable[..., Observation]
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = START + timedelta(hours=8)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+class Listed:
+    """A source that yields a list, after failing a stated number of times."""
+
+    def __init__(self, name: str, items: Sequence[Item], failures: int = 0) -> None:
+        self.name = name
+        self._items = items
+        self._failures = failures
+
+    async def stream(self) -> AsyncIterator[Item]:
+        if self._failures > 0:
+            self._failures -= 1
+            raise OSError
+        for item in self._items:
+            yield item
+            await asyncio.sleep(0)
+
+
+class Collecting:
+    """An outlet that refuses a stated number of times and then keeps what it is given."""
+
+    def __init__(self, refusals: int = 0) -> None:
+        self.taken: list[Outgoing] = []
+        self._refusals = refusals
+
+    def put(self, outgoing: Outgoing) -> None:
+        if self._refusals > 0:
+            self._refusals -= 1
+            raise EdgeTwinError("full", reason="quota_full")
+        self.taken.append(outgoing)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = Store(tmp_path / "edge-twin.db")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def plan(program: Program, model: ReducedModel, docetaxel: Dose) -> Plan:
+    return Plan("UTC", program, model, (docetaxel,), members=100)
+
+
+def beats(start: datetime, count: int = 120, rr_ms: float = 1000.0) -> list[Item]:
+    return [
+        observe(codes.RR_INTERVAL, rr_ms, start + timedelta(milliseconds=rr_ms * n), source="strap")
+        for n in range(count)
+    ]
+
+
+async def test_beats_become_the_nights_heart_rate_and_leave_once(store: Store, plan: Plan) -> None:
+    outlet = Collecting()
+    await Runtime(store, plan, [Listed("strap", beats(START))], clock=Clock(), outlet=outlet).run()
+    (night,) = [f for f in store.features() if f.name == NIGHT_HEART_RATE]
+    assert night.value == pytest.approx(60.0)
+    sent = [(feature.key, version) for outgoing in outlet.taken for feature, version in outgoing.features]
+    last = [feature for outgoing in outlet.taken for feature, _ in outgoing.features if feature.key == night.key][-1]
+    assert last == night
+    assert len(sent) == len(set(sent))
+
+
+async def test_one_bad_source_never_stops_the_others(
+    store: Store, plan: Plan, monkeypatch: pytest.MonkeyPatch, temperature: Maker
+) -> None:
+    monkeypatch.setattr(runtime, "RESTART_SECONDS", (0.0,))
+    sources = [Listed("bad", [temperature(36.6, START)], failures=3), Listed("strap", beats(START))]
+    await Runtime(store, plan, sources, clock=Clock()).run()
+    assert len(store.observations(code=codes.RR_INTERVAL)) == 120
+    assert len(store.observations(code=codes.BODY_TEMPERATURE)) == 1
+    failures = list(store.database.query("SELECT detail FROM events WHERE source = 'bad'"))
+    assert [row["detail"] for row in failures] == ["source_failed OSError"] * 3
+
+
+async def test_hz_flag_01_it_goes_up_comes_down_and_both_leave(store: Store, plan: Plan, temperature: Maker) -> None:
+    clock, outlet = Clock(), Collecting()
+    hot = temperature(38.5, START)
+    await Runtime(store, plan, [Listed("thermometer", [hot])], clock=clock, outlet=outlet).run()
+    assert FlagKind.FEVER in store.active_flags()
+    clock.now += timedelta(days=2)
+    cool = temperature(36.5, clock.now)
+    await Runtime(store, plan, [Listed("thermometer", [cool])], clock=clock, outlet=outlet).run()
+    assert FlagKind.FEVER not in store.active_flags()
+    changes = [c for outgoing in outlet.taken for c in outgoing.flags if c.form["kind"] == FlagKind.FEVER]
+    assert [change.withdrawn is None for change in changes] == [True, False]
+
+
+async def test_hz_sync_03_a_refusing_outlet_loses_nothing(store: Store, plan: Plan, temperature: Maker) -> None:
+    clock, outlet = Clock(), Collecting(refusals=1)
+    source = Listed("thermometer", [temperature(38.5, START), temperature(38.6, START + timedelta(hours=1))])
+    await Runtime(store, plan, [source], clock=clock, outlet=outlet).run()
+    clock.now += timedelta(days=1)
+    await Runtime(store, plan, [Listed("none", [])], clock=clock, outlet=outlet).run()
+    assert store.counters()["outlet_quota_full"] == 1
+    kinds = [change.form["kind"] for outgoing in outlet.taken for change in outgoing.flags]
+    assert kinds.count(FlagKind.FEVER) >= 1
+    names = [feature.name for outgoing in outlet.taken for feature, _ in outgoing.features]
+    assert names.count("oral_temperature_max_day") == 1
+
+
+async def test_the_queue_is_bounded(store: Store, plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime, "QUEUE_SIZE", 16)
+    largest = 0
+    original = Runtime._absorb
+
+    def watch(self: Runtime, batch: Sequence[Item]) -> bool:
+        nonlocal largest
+        largest = max(largest, len(batch))
+        return original(self, batch)
+
+    monkeypatch.setattr(Runtime, "_absorb", watch)
+    sources = [Listed(f"strap{n}", beats(START + timedelta(minutes=5 * n))) for n in range(4)]
+    await Runtime(store, plan, sources, clock=Clock()).run()
+    assert len(store.observations()) == 480
+    assert 0 < largest <= 17
+
+
+async def test_a_count_is_held_against_the_forecast_made_before_it(store: Store, plan: Plan, count: Maker) -> None:
+    clock = Clock()
+    first = count(4.0, clock.now - timedelta(hours=1))
+    await Runtime(store, plan, [Listed("lab", [first])], clock=clock).run()
+    assert store.coverage().seen == 0
+
+    class Later(Listed):
+        async def stream(self) -> AsyncIterator[Item]:
+            clock.now += timedelta(days=1)
+            async for item in super().stream():
+                yield item
+
+    second = count(0.9, clock.now + timedelta(hours=20))
+    await Runtime(store, plan, [Later("lab", [second])], clock=clock).run()
+    assert store.coverage().seen == 1
+
+
+async def test_late_data_correct_the_feature(store: Store, plan: Plan) -> None:
+    clock = Clock()
+    await Runtime(store, plan, [Listed("strap", beats(START))], clock=clock).run()
+    clock.now += timedelta(days=3)
+    late = beats(START + timedelta(hours=1), rr_ms=1200.0)
+    await Runtime(store, plan, [Listed("strap", late)], clock=clock).run()
+    (night,) = [f for f in store.features() if f.name == NIGHT_HEART_RATE]
+    assert night.value == pytest.approx(50.0)
+
+
+async def test_a_full_disk_ends_the_runtime_with_its_name(store: Store, plan: Plan) -> None:
+    pages = next(iter(store.database.query("PRAGMA page_count")))["page_count"]
+    store.database.execute(f"PRAGMA max_page_count={pages}")
+    with pytest.raises(StoreError) as caught:
+        await Runtime(store, plan, [Listed("strap", beats(START, 20_000, 300.0))], clock=Clock()).run()
+    assert caught.value.reason == "disk_full"
+
+
+async def test_refused_frames_are_counted(store: Store, plan: Plan) -> None:
+    refused = DeviceEvent(DeviceEventKind.REFUSED, START, "strap", "truncated")
+    await Runtime(store, plan, [Listed("strap", [refused, *beats(START)])], clock=Clock()).run()
+    assert store.counters()["event_refused"] == 1
+    assert len(store.observations()) == 120
+
+
+async def test_the_clock_alone_calls_for_a_step_when_a_second_reading_is_overdue(
+    store: Store, plan: Plan, temperature: Maker
+) -> None:
+    clock = Clock()
+    first = temperature(38.1, clock.now)
+    overdue = asyncio.Event()
+
+    class Waiting(Listed):
+        async def stream(self) -> AsyncIterator[Item]:
+            yield first
+            await asyncio.sleep(0.05)
+            clock.now += timedelta(minutes=80)
+            await asyncio.wait_for(overdue.wait(), 5.0)
+
+    looping = Runtime(store, plan, [Waiting("thermometer", [])], clock=clock, tick_seconds=0.02)
+    running = asyncio.create_task(looping.run())
+    while FlagKind.FEVER not in store.active_flags():
+        assert not running.done()
+        await asyncio.sleep(0.02)
+    overdue.set()
+    await running
+    assert FlagKind.FEVER_REPEAT not in store.active_flags()
