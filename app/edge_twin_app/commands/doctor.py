@@ -7,7 +7,7 @@ import json
 import platform
 import sqlite3
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import metadata, util
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -44,13 +44,21 @@ def add_to(commands: Subparsers) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Look at everything and print; the exit status is 0 unless the twin itself cannot run."""
-    findings = [check() for check in _CHECKS] + [*_engines(), *_packages(), *_marked_thresholds()]
+    findings = [check() for check in _CHECKS] + [*_engines(), *_packages()]
+    to_confirm = _marked_thresholds()
     if options.json:
-        sys.stdout.write(json.dumps({"rows": [finding._asdict() for finding in findings]}, indent=1) + "\n")
+        rows = [finding._asdict() for finding in (*findings, *to_confirm)]
+        sys.stdout.write(json.dumps({"rows": rows}, indent=1) + "\n")
     else:
-        for finding in findings:
-            sys.stdout.write(f"{'yes' if finding.works else 'no ':<4}{finding.name:<28}{finding.detail}\n")
+        sys.stdout.write(_table(findings, to_confirm))
     return 0 if _python().works and _bundle().works else 1
+
+
+def _table(findings: Sequence[Finding], to_confirm: Sequence[Finding]) -> str:
+    lines = [f"{'yes' if finding.works else 'no':<5}{finding.name:<24}{finding.detail}" for finding in findings]
+    lines += ["", "A clinician has to confirm these before use (no published source backs them):"]
+    lines += [f"     {finding.name:<46}{finding.detail}" for finding in to_confirm]
+    return "\n".join(lines) + "\n"
 
 
 def _python() -> Finding:
