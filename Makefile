@@ -39,7 +39,7 @@ format: setup-dev ## rewrites the code in the house style
 	@$(BIN)/ruff format .
 
 bench: setup-dev ## performance tables (they inform, they never fail)
-	@set -e; for script in tests/benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
+	@set -e; for name in $(notdir $(basename $(wildcard tests/benchmarks/bench_*.py))); do echo "== $$name"; $(BIN)/python -m tests.benchmarks.$$name; done
 
 wheel: setup-run ## the wheel, in dist/
 	@$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
