@@ -65,6 +65,11 @@ NEUTROPHILS = _BY_NAME["absolute_neutrophil_count"]
 STEPS = _BY_NAME["steps"]
 
 
+def names() -> tuple[str, ...]:
+    """Short names of everything that can be observed."""
+    return tuple(_BY_NAME)
+
+
 def by_name(name: str) -> Code | None:
     """The code with this short name, or None."""
     return _BY_NAME.get(name)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -124,6 +124,24 @@ def observe(  # noqa: PLR0913 - one keyword for each field of an observation, na
         quality = Quality.IMPLAUSIBLE
     frozen = MappingProxyType(dict(attributes or {}))
     return Observation(code, value, as_utc(time), source, quality, origin, frozen, sequence)
+
+
+CORRECTED = frozenset(("amended", "corrected"))  # FHIR R4 ObservationStatus
+
+
+def without_superseded(observations: Iterable[Observation]) -> tuple[Observation, ...]:
+    """Readings without those whose record was amended or corrected by its own source.
+
+    A laboratory sends a corrected result under the identity of the first one (attribute ``record``) with a
+    status that says so (attribute ``status``). Which of the two arrived first plays no part.
+    """
+    readings = tuple(observations)
+    amended = {_record(o) for o in readings if "record" in o.attributes and o.attributes.get("status") in CORRECTED}
+    return tuple(o for o in readings if _record(o) not in amended or o.attributes.get("status") in CORRECTED)
+
+
+def _record(observation: Observation) -> tuple[str, str, str | None]:
+    return observation.source, observation.code.code, observation.attributes.get("record")
 
 
 def as_utc(time: datetime) -> datetime:

@@ -153,11 +153,7 @@ class Store:
         """Readings with ``since <= time < until``, oldest first; all codes when ``code`` is None."""
         low = to_us(since) if since else -(2**62)
         high = to_us(until) if until else 2**62
-        names = (
-            [code.name]
-            if code
-            else [row["code"] for row in self.database.query("SELECT DISTINCT code FROM observations")]
-        )
+        names = (code.name,) if code else codes.names()
         found: list[Observation] = []
         for name in names:
             sql = (

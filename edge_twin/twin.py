@@ -20,7 +20,7 @@ from edge_twin.exposure import DoseEvent
 from edge_twin.features import distil, in_order, merge
 from edge_twin.flags import Situation, raise_flags
 from edge_twin.forecasting import Span, run_ensemble, summarise
-from edge_twin.observation import Observation, days_between
+from edge_twin.observation import Observation, days_between, without_superseded
 
 # A device clock may run a little ahead of the phone's; a reading further ahead is not used (assumed).
 LARGEST_LEAD = timedelta(minutes=5)
@@ -68,10 +68,10 @@ def advance(given: TwinInput) -> TwinOutput:
 def _admit(given: TwinInput) -> _Admitted:
     """Leave out what lies in the future, say what was held back, and settle the doses."""
     ordered = in_order(given.observations)
-    present = tuple(o for o in ordered if o.time <= given.now + LARGEST_LEAD)
+    present = without_superseded(o for o in ordered if o.time <= given.now + LARGEST_LEAD)
     doses, conflict = _settle(dose for dose in given.doses if dose.time <= given.now)
     reasons = {
-        Refusal.FUTURE_DATA: len(present) < len(ordered),
+        Refusal.FUTURE_DATA: any(o.time > given.now + LARGEST_LEAD for o in ordered),
         Refusal.IMPLAUSIBLE_DATA: not all(o.is_usable for o in present),
         Refusal.CONFLICTING_DOSES: conflict,
     }

@@ -176,6 +176,20 @@ def test_hz_count_02_a_count_of_zero_is_a_count_and_a_flag(twin_input: TwinInput
     assert FlagKind.NEUTROPHILS_LOW in {flag.kind for flag in output.flags}
 
 
+def test_hz_input_05_a_corrected_result_replaces_the_first_one_in_any_order(twin_input: TwinInput) -> None:
+    at = twin_input.now - timedelta(hours=2)
+
+    def result(value: float, status: str) -> Observation:
+        remarks = {"record": "lab-17", "status": status}
+        return observe(codes.NEUTROPHILS, value, at, source="fhir:lab", origin=Origin.LAB, attributes=remarks)
+
+    wrong, right = result(5.0, "final"), result(0.3, "corrected")
+    expected = advance(replace(twin_input, observations=(*twin_input.observations, right)))
+    for pair in ((wrong, right), (right, wrong)):
+        output = advance(replace(twin_input, observations=(*pair, *twin_input.observations)))
+        assert canonical(output_form(output)) == canonical(output_form(expected))
+
+
 def test_hz_dose_03_conflicting_doses_are_named_and_the_larger_is_taken(twin_input: TwinInput, docetaxel: Dose) -> None:
     smaller = replace(docetaxel, amount_mg=60.0)
     output = advance(replace(twin_input, doses=(docetaxel, smaller)))
