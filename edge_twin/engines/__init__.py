@@ -124,3 +124,17 @@ def check_golden(engine: Engine, bundle: Bundle) -> float:
     if not difference <= bundle.engine.tolerance_relative:
         raise BundleError(f"differs from the golden vectors by {difference:.1e}", reason="golden_mismatch")
     return difference
+
+
+__all__ = [
+    "FRIBERG_TRANSIT",
+    "JOST_LEUKOCYTES",
+    "NUMPY",
+    "ONNXRUNTIME",
+    "Engine",
+    "EngineChoice",
+    "check_golden",
+    "kind_of",
+    "numpy_engine",
+    "select_engine",
+]

@@ -72,7 +72,8 @@ def _step_table() -> Floats:
 
 
 STEP_TABLE = _step_table()
-"""[order, 7]: by powers of kwbc·dt; c in the middle from (c - T, x·(P - T), x²·(P - T)), c at the end from (c, T, T, T)."""
+"""[order, 7]: by powers of kwbc·dt. c in the middle from (c - T, x·(P - T), x²·(P - T)),
+c at the end from (c, T, T, T)."""
 
 
 class NumpyJost:

@@ -45,7 +45,8 @@ def two_compartment(*, alpha: float, beta: float, clearance: float, volume_l: fl
     """Cytarabine from its two half-lives, clearance and central volume.
 
     Args:
-        alpha, beta: half-lives in days, alpha the shorter.
+        alpha: shorter half-life, d.
+        beta: longer half-life, d.
         clearance: L/d.
         volume_l: central volume, L.
 
