@@ -58,7 +58,7 @@ def usual_doses(grams_per_m2: float = 1.0, area_m2: float = 1.8, start_day: floa
 
 
 def certify(patients: int = CERTIFICATE_PATIENTS, seed: int = SEED) -> dict[str, float | int]:
-    """Largest relative errors of daily counts and nadirs against the teacher, patients of the assumed prior, two cycles.
+    """Largest relative errors of daily counts and nadirs against the teacher: assumed prior, two cycles.
 
     Args:
         patients: number drawn.

@@ -35,7 +35,8 @@ def test_a_rebuild_gives_the_shipped_bytes(tmp_path: Path) -> None:
 
 def test_other_patients_keep_the_certificate() -> None:
     fresh = certify(patients=3, seed=99)
-    assert CERTIFICATE["prior_max_relative_error"] <= 0.01
+    assert CERTIFICATE["prior_max_nadir_error"] <= 0.002
+    assert CERTIFICATE["prior_max_relative_error"] <= 0.02  # on the steep rebound
     assert fresh["prior_max_relative_error"] <= 2.0 * CERTIFICATE["prior_max_relative_error"]
 
 
