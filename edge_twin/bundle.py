@@ -107,7 +107,7 @@ class EngineSpec:
         max_step_days: longest certified step.
         tolerance_relative: largest difference from the golden outputs that an engine may show.
         graph: ONNX file of the same integrator, or None.
-        golden: npz file with ``log_parameters`` [g, p], ``steps`` [k, 2] and ``output`` [k + 1, g].
+        golden: npz file with ``log_parameters`` [g, p], ``steps`` [k, columns of the kind] and ``output`` [k + 1, g].
     """
 
     kind: str
@@ -186,7 +186,9 @@ class Bundle:
             raise BundleError("the golden vectors cannot be read", reason="malformed") from error
         golden = Golden(*loaded)
         members = len(golden.log_parameters)
-        shapes = ((members, len(self.parameters)), (len(golden.steps), 2), (len(golden.steps) + 1, members))
+        # The engine checks the columns of a step: their number belongs to its kind.
+        steps = (len(golden.steps), golden.steps.shape[-1])
+        shapes = ((members, len(self.parameters)), steps, (len(golden.steps) + 1, members))
         if members == 0 or tuple(array.shape for array in loaded) != shapes:
             raise BundleError("the golden vectors do not fit the manifest", reason="malformed")
         return golden

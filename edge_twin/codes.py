@@ -52,6 +52,8 @@ _REGISTRY = (
     Code(CodeSystem.LOINC, "8310-5", "body_temperature", "Cel", 30.0, 44.0, "assumed"),
     # Above 50 x10^9/L the number is probably cells per mm3 with a wrong unit: hold it and ask.
     Code(CodeSystem.LOINC, "751-8", "absolute_neutrophil_count", "10*9/L", 0.0, 50.0, "assumed"),
+    # Far above any consolidation; hyperleukocytosis of acute leukaemia is still plausible.
+    Code(CodeSystem.LOINC, "6690-2", "leukocyte_count", "10*9/L", 0.0, 1000.0, "assumed"),
     Code(CodeSystem.LOINC, "55423-8", "steps", "{steps}", 0.0, 100_000.0, "assumed"),
 )
 
@@ -62,6 +64,7 @@ HEART_RATE = _BY_NAME["heart_rate"]
 RR_INTERVAL = _BY_NAME["rr_interval"]
 BODY_TEMPERATURE = _BY_NAME["body_temperature"]
 NEUTROPHILS = _BY_NAME["absolute_neutrophil_count"]
+LEUKOCYTES = _BY_NAME["leukocyte_count"]
 STEPS = _BY_NAME["steps"]
 
 

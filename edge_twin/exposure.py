@@ -114,6 +114,7 @@ class ExposureGrid:
         node_days: [k + 1] node times on the caller's axis, days.
         amounts_mg: [k + 1, c] drug in each compartment just after each node's bolus doses.
         concentration: [k + 1] µmol/L in the first compartment, same moment.
+        infusion_mg_per_day: [k] constant input during each step, mg/d.
     """
 
     steps: Floats
@@ -121,6 +122,7 @@ class ExposureGrid:
     node_days: Floats
     amounts_mg: Floats
     concentration: Floats
+    infusion_mg_per_day: Floats
 
 
 @dataclass(frozen=True)
@@ -193,6 +195,7 @@ def exposure_grid(
         node_days=origin + nodes / MICROSECONDS_PER_DAY,
         amounts_mg=amounts,
         concentration=amounts[:, 0] / pk.litre_milligrams_per_micromole,
+        infusion_mg_per_day=schedule.rates(nodes[:-1]),
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_twin.bundle import Bundle, outside_envelope, prior_sample
-from edge_twin.engines import Engine
+from edge_twin.engines import Engine, kind_of
 from edge_twin.errors import BundleError
 from edge_twin.exposure import DoseEvent, exposure_grid
 
@@ -66,7 +66,7 @@ class ReducedModel:
         return not outside_envelope(self.bundle, doses=doses)
 
     def simulate(self, log_parameters: Floats, doses: Sequence[DoseEvent], times_days: Floats) -> Floats:
-        """Neutrophils of every member, starting at steady state before the first dose.
+        """The bundle's output for every member, starting at steady state before the first dose.
 
         Args:
             log_parameters: [n, p].
@@ -82,7 +82,7 @@ class ReducedModel:
         """
         bundle = self.bundle
         grid = exposure_grid(bundle.pharmacokinetics, doses, times_days, max_step_days=bundle.engine.max_step_days)
-        output = self.engine.simulate(log_parameters, grid.steps)[grid.report]
+        output = self.engine.simulate(log_parameters, kind_of(bundle).steps(bundle, grid))[grid.report]
         if not bool(np.isfinite(output).all()):
             raise BundleError("the model left its numerical range", reason="output_not_finite")
         return output

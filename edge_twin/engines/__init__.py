@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_twin.bundle import Bundle
-from edge_twin.engines.numpy_friberg import NumpyFriberg
+from edge_twin.engines.kinds import FRIBERG_TRANSIT, JOST_LEUKOCYTES, kind_of
 from edge_twin.engines.onnxruntime_engine import OnnxRuntimeEngine
 from edge_twin.errors import BundleError
 
@@ -24,7 +24,6 @@ _LOG = logging.getLogger(__name__)
 
 Floats = NDArray[np.float64]
 
-FRIBERG_TRANSIT = "friberg_transit"
 NUMPY = "numpy"
 ONNXRUNTIME = "onnxruntime"
 
@@ -41,7 +40,7 @@ class Engine(Protocol):
 
         Args:
             log_parameters: [n, p] natural logarithms in the bundle's order.
-            steps: [k, 2] step length in days and exposure in µmol·d/L.
+            steps: [k, columns] step length in days, then what the kind needs of the drug.
 
         Returns:
             [k + 1, n] in the unit of the bundle's output.
@@ -76,9 +75,7 @@ def numpy_engine(bundle: Bundle) -> Engine:
     Raises:
         BundleError: ``engine_kind_unknown``.
     """
-    if bundle.engine.kind != FRIBERG_TRANSIT:
-        raise BundleError(f"no equations for {bundle.engine.kind}", reason="engine_kind_unknown")
-    return NumpyFriberg()
+    return kind_of(bundle).numpy_engine(bundle)
 
 
 _CANDIDATES: Mapping[str, Callable[[Bundle], Engine]] = MappingProxyType(
@@ -127,3 +124,17 @@ def check_golden(engine: Engine, bundle: Bundle) -> float:
     if not difference <= bundle.engine.tolerance_relative:
         raise BundleError(f"differs from the golden vectors by {difference:.1e}", reason="golden_mismatch")
     return difference
+
+
+__all__ = [
+    "FRIBERG_TRANSIT",
+    "JOST_LEUKOCYTES",
+    "NUMPY",
+    "ONNXRUNTIME",
+    "Engine",
+    "EngineChoice",
+    "check_golden",
+    "kind_of",
+    "numpy_engine",
+    "select_engine",
+]

@@ -16,12 +16,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_twin.errors import BundleError
+from edge_twin.engines.checks import checked_arrays
 
 Floats = NDArray[np.float64]
 
 PARAMETERS = ("circ0", "mtt", "slope", "gamma")
 """Order of the log parameters: 10*9/L, h, L/µmol, 1."""
+STEP_COLUMNS = 2
+"""Step length in days, exposure in µmol·d/L."""
 
 DEFAULT_CHUNK = 1000  # the state (150 kB) still fits a 512 kB cache; smaller chunks pay more calls than they save
 HOURS_PER_DAY = 24.0
@@ -71,12 +73,7 @@ def checked_input(log_parameters: Floats, steps: Floats) -> Floats:
     Raises:
         BundleError: ``engine_input``.
     """
-    parameters = np.asarray(log_parameters, dtype=np.float64)
-    shaped = parameters.ndim == 2 and parameters.shape[1] == len(PARAMETERS)  # noqa: PLR2004 - [n, p]
-    stepped = steps.ndim == 2 and steps.shape[1] == 2  # noqa: PLR2004 - [k, (dt, auc)]
-    if not (shaped and stepped and bool(np.isfinite(parameters).all()) and bool(np.isfinite(steps).all())):
-        raise BundleError("log parameters [n, 4] and steps [k, 2] must be finite", reason="engine_input")
-    return parameters
+    return checked_arrays(log_parameters, steps, len(PARAMETERS), STEP_COLUMNS)
 
 
 class _Ensemble:

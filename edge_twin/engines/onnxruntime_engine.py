@@ -1,4 +1,4 @@
-"""Runs the bundle's ONNX Scan graph, the same integrator as ``numpy_friberg``, in onnxruntime.
+"""Runs the bundle's ONNX Scan graph, the same integrator as the numpy engine of its kind, in onnxruntime.
 
 The library is imported when an engine is made: it is absent on 32-bit ARM and costs 0.4 s to import.
 """
@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_twin.bundle import Bundle
-from edge_twin.engines.numpy_friberg import checked_input
+from edge_twin.engines.checks import checked_arrays
+from edge_twin.engines.kinds import kind_of
 from edge_twin.errors import BundleError
 
 _LOG = logging.getLogger(__name__)
@@ -37,7 +38,8 @@ class OnnxRuntimeEngine:
         providers: execution providers of the session, in order of preference, CPU last.
 
     Raises:
-        BundleError: ``graph_missing``, ``library_missing``, ``graph_refused`` (the runtime cannot load it).
+        BundleError: ``graph_missing``, ``library_missing``, ``graph_refused`` (the runtime cannot load it),
+            ``engine_kind_unknown``.
     """
 
     name = "onnxruntime"
@@ -46,6 +48,8 @@ class OnnxRuntimeEngine:
         if bundle.engine.graph is None:
             raise BundleError("the bundle has no ONNX graph", reason="graph_missing")
         self._chunk = chunk
+        self._parameters = len(bundle.parameters)
+        self._columns = kind_of(bundle).step_columns
         self._session = _session(bundle.files[bundle.engine.graph])
         self.providers: tuple[str, ...] = tuple(self._session.get_providers())
         _LOG.info("bundle %s runs in onnxruntime on %s", bundle.id, ", ".join(self.providers))
@@ -59,7 +63,7 @@ class OnnxRuntimeEngine:
         Raises:
             BundleError: ``engine_input`` for malformed arrays, ``engine_failed`` when the runtime fails.
         """
-        parameters = checked_input(log_parameters, steps)
+        parameters = checked_arrays(log_parameters, steps, self._parameters, self._columns)
         if len(steps) == 0:
             # A Scan over nothing is an error in onnxruntime: the answer is the baseline.
             return np.exp(parameters[None, :, 0])

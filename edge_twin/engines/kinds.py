@@ -1,0 +1,97 @@
+"""The kinds of equations that a bundle may name, each with what it needs of a step and its numpy engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_twin.bundle import Bundle
+from edge_twin.concentration import log_concentrations
+from edge_twin.engines import numpy_friberg, numpy_jost
+from edge_twin.errors import BundleError
+from edge_twin.exposure import ExposureGrid
+
+Floats = NDArray[np.float64]
+
+FRIBERG_TRANSIT = "friberg_transit"
+JOST_LEUKOCYTES = "jost_leukocytes"
+
+
+class Integrator(Protocol):
+    """What every engine can do; see ``engines.Engine``."""
+
+    @property
+    def name(self) -> str:
+        """Short name for reports."""
+
+    def simulate(self, log_parameters: Floats, steps: Floats) -> Floats:
+        """Outputs [k + 1, n] at every node."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineKind:
+    """One kind of equations.
+
+    Attributes:
+        name: as the manifest writes it.
+        step_columns: columns that describe a step, its length in days first.
+        steps: makes them from an exposure grid, [k, step_columns].
+        numpy_engine: the engine that is always there.
+    """
+
+    name: str
+    step_columns: int
+    steps: Callable[[Bundle, ExposureGrid], Floats]
+    numpy_engine: Callable[[Bundle], Integrator]
+
+
+def kind_of(bundle: Bundle) -> EngineKind:
+    """The kind that a bundle names.
+
+    Raises:
+        BundleError: ``engine_kind_unknown``.
+    """
+    try:
+        return KINDS[bundle.engine.kind]
+    except KeyError:
+        raise BundleError(f"no equations for {bundle.engine.kind}", reason="engine_kind_unknown") from None
+
+
+def _friberg_steps(_bundle: Bundle, grid: ExposureGrid) -> Floats:
+    return grid.steps
+
+
+def _friberg(_bundle: Bundle) -> Integrator:
+    return numpy_friberg.NumpyFriberg()
+
+
+def _jost_steps(bundle: Bundle, grid: ExposureGrid) -> Floats:
+    return np.column_stack((grid.steps[:, 0], log_concentrations(bundle.pharmacokinetics, grid)))
+
+
+def _jost(bundle: Bundle) -> Integrator:
+    return numpy_jost.NumpyJost(_fixed(bundle, "kwbc"))
+
+
+def _fixed(bundle: Bundle, name: str) -> float:
+    """A value that the equations need and all patients share."""
+    found = [item.value for item in bundle.fixed if item.name == name]
+    if len(found) != 1 or not found[0] > 0.0:
+        raise BundleError(f"the bundle gives no positive {name}", reason="malformed")
+    return found[0]
+
+
+KINDS: Mapping[str, EngineKind] = MappingProxyType(
+    {
+        kind.name: kind
+        for kind in (
+            EngineKind(FRIBERG_TRANSIT, numpy_friberg.STEP_COLUMNS, _friberg_steps, _friberg),
+            EngineKind(JOST_LEUKOCYTES, numpy_jost.STEP_COLUMNS, _jost_steps, _jost),
+        )
+    }
+)
