@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zipfile import BadZipFile
 
 import numpy as np
@@ -52,7 +52,7 @@ PARAMETER_BOX = "parameter_box"
 
 def grid_scaled() -> Floats:
     """[g] times of the curves after the dose, in mean transit times."""
-    return np.arange(GRID_POINTS) * GRID_SCALED
+    return np.arange(GRID_POINTS, dtype=np.float64) * GRID_SCALED
 
 
 class Piece(NamedTuple):
@@ -121,14 +121,17 @@ class Weights:
         width, inputs, size = len(self.mean), len(INPUTS), self.last[0].shape[-1]
         chain = [inputs, *(bias.size for _, bias in self.hidden)]
         layers = zip((*self.hidden, self.last), chain, (*chain[1:], size), strict=True)
-        shapes = [(weight.shape, (rows, columns)) for (weight, _), rows, columns in layers]
+        shapes: list[tuple[tuple[int, ...], tuple[int, ...]]] = [
+            (weight.shape, (rows, columns)) for (weight, _), rows, columns in layers
+        ]
         state_points = 4 * (GRID_POINTS - FIRST_STATE_POINT)
         shapes += [(self.counts[1].shape, (size, GRID_POINTS)), (self.states[1].shape, (size, state_points))]
         shapes += [(self.counts[0].shape, (GRID_POINTS,)), (self.states[0].shape, (state_points,))]
         shapes += [(self.skip.shape, (inputs, size)), (self.precision.shape, (inputs, inputs))]
         shapes += [(vector.shape, (inputs,)) for vector in (self.mean, self.scale, self.low, self.high)]
-        flat = [array for pair in (*self.hidden, self.last, self.counts, self.states) for array in pair]
-        finite = all(bool(np.isfinite(array).all()) for array in (*flat, self.skip, self.precision, self.scale))
+        flat: list[Singles] = [array for pair in (*self.hidden, self.last, self.counts, self.states) for array in pair]
+        finite = all(bool(np.isfinite(array).all()) for array in (*flat, self.skip, self.scale, self.mean))
+        finite = finite and bool(np.isfinite(self.precision).all())
         return width == inputs and finite and all(found == wanted for found, wanted in shapes)
 
 
@@ -208,7 +211,8 @@ class CycleOperator:
             counts = self._mechanistic(parameters, doses, wanted)
             return RollOut(counts, everyone, MappingProxyType(dict.fromkeys(words, len(parameters))), 0.0)
         counts, causes = self._chain(parameters, self.pieces(doses, float(wanted[-1])), wanted)
-        return self._completed(parameters, doses, wanted, counts, causes)
+        width = self.log_half_width(sum(dose.start_day <= wanted[-1] for dose in schedule))  # omitted cycles count
+        return self._completed(parameters, doses, wanted, counts, causes, width)
 
     def pieces(self, doses: Sequence[DoseEvent], last_day: float) -> tuple[Piece, ...]:
         """The schedule as runs of the operator, up to ``last_day``; intervals too long for one are halved.
@@ -229,15 +233,15 @@ class CycleOperator:
         return tuple(found)
 
     def log_half_width(self, cycles: int) -> float:
-        """Half-width of the simultaneous 95 % band for a schedule of so many pieces, log scale."""
-        fitting = [width for count, width in self._half_widths if count >= cycles]
-        return min(fitting) if fitting else max(width for _, width in self._half_widths)
+        """Half-width of the simultaneous 95 % band for so many cycles, log scale; the widest beyond 12."""
+        widths = {int(count): width for count, width in self._half_widths}
+        return widths.get(max(cycles, 1), max(widths.values()))
 
     def _chain(self, parameters: Floats, pieces: tuple[Piece, ...], wanted: Floats) -> tuple[Floats, dict[str, Mask]]:
         """Curves of all members, [t, n], and which member each guard stopped; those columns mean nothing."""
         counts = np.repeat(np.exp(parameters[None, :, 0]), len(wanted), axis=0)
         outside = (parameters < self._bundle.log_low) | (parameters > self._bundle.log_high)
-        causes = {PARAMETER_BOX: outside.any(axis=1)}
+        causes: dict[str, Mask] = {PARAMETER_BOX: np.asarray(outside.any(axis=1))}
         causes |= {word: np.zeros(len(parameters), dtype=np.bool_) for word in (GUARD_BOX, GUARD_DISTANCE)}
         per_day = (HOURS_PER_DAY * np.exp(-parameters[:, 1])).astype(np.float32)
         state: Singles = np.zeros((len(parameters), 5), dtype=np.float32)
@@ -270,9 +274,9 @@ class CycleOperator:
         """[n, k] coefficients of the curves."""
         weights = self.weights
         scaled = (inputs - weights.mean) / weights.scale
-        values = scaled
+        values: Singles = scaled
         for weight, bias in weights.hidden:
-            values = values @ weight
+            values = np.asarray(values @ weight, dtype=np.float32)
             values += bias
             _silu(values)
         result = values @ weights.last[0]
@@ -287,15 +291,20 @@ class CycleOperator:
         circulating = _between(_field(coefficients, self.weights.counts), scaled[None, :], 0)
         return np.concatenate((pools, circulating.T), axis=1)
 
-    def _completed(
-        self, parameters: Floats, doses: Sequence[DoseEvent], wanted: Floats, counts: Floats, causes: dict[str, Mask]
+    def _completed(  # noqa: PLR0913, PLR0917 - what was asked, what came out, and how sure it is
+        self,
+        parameters: Floats,
+        doses: Sequence[DoseEvent],
+        wanted: Floats,
+        counts: Floats,
+        causes: dict[str, Mask],
+        width: float,
     ) -> RollOut:
         """Columns that a guard stopped replaced by the mechanistic integrator's."""
         outside = np.logical_or.reduce(tuple(causes.values()))
         if outside.any():
             counts[:, outside] = self._mechanistic(parameters[outside], doses, wanted)
         handed = {word: int(mask.sum()) for word, mask in causes.items() if mask.any()}
-        width = self.log_half_width(len(self.pieces(doses, float(wanted[-1]))))
         return RollOut(counts, outside, MappingProxyType(handed), width)
 
     def _mechanistic(self, parameters: Floats, doses: Sequence[DoseEvent], wanted: Floats) -> Floats:
@@ -364,7 +373,7 @@ def _check(parameters: Floats, wanted: Floats) -> None:
 
 
 def _silu(values: Singles) -> None:
-    """x / (1 + exp(-x)) in place."""
+    """Sigmoid linear unit x / (1 + exp(-x)), in place."""
     gate = np.exp(-values)
     gate += 1.0
     values /= gate
@@ -404,7 +413,7 @@ def _between(curves: Singles, scaled: Singles, first_point: int) -> Singles:
     return np.asarray(before + (part + 1.0) * (first + part * half * (second + (part - 1.0) * third * last)))
 
 
-def _weights(arrays: Mapping[str, NDArray[np.float64]]) -> dict[str, object]:
+def _weights(arrays: Mapping[str, NDArray[np.float64]]) -> dict[str, Any]:
     """Arguments of ``Weights`` from the arrays of a file."""
     singles = {name: np.asarray(value, dtype=np.float32) for name, value in arrays.items()}
     layers = sorted(name for name in arrays if name.startswith("hidden_weight_"))

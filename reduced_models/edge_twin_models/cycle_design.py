@@ -112,7 +112,8 @@ def run_cycle(log_parameters: Floats, amount_mg: Floats, infusion_days: Floats, 
 
     Args:
         log_parameters: [n, 4] in the order of the bundle.
-        amount_mg, infusion_days: [n].
+        amount_mg: [n].
+        infusion_days: [n].
         log_state: [5, n] ln P, ln T1..T3, ln c at the dose, fractions of the baseline.
 
     Returns:

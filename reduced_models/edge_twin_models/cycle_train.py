@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from edge_twin.cycle import FIRST_STATE_POINT, GRID_POINTS, INPUTS, grid_scaled
-from edge_twin_models.cycle_design import CycleRuns, cycle_runs
+from edge_twin_models.cycle_design import cycle_runs
 
 Floats = NDArray[np.float64]
 Arrays = Mapping[str, NDArray[Any]]
@@ -162,9 +162,8 @@ def _fit(inputs: Floats, coefficients: Floats, recipe: Recipe) -> dict[str, Floa
     unit = float(rest.std(axis=0).max())
     tensors = torch.tensor(inputs, dtype=torch.float32), torch.tensor(rest / unit, dtype=torch.float32)
     _optimise(torch, network, tensors, recipe)
-    layers = [
-        (layer.weight.detach().double().numpy().T, layer.bias.detach().double().numpy()) for layer in network[::2]
-    ]
+    linears = [layer for layer in network if isinstance(layer, torch.nn.Linear)]
+    layers = [(layer.weight.detach().double().numpy().T, layer.bias.detach().double().numpy()) for layer in linears]
     named = {f"hidden_weight_{n}": weight for n, (weight, _) in enumerate(layers[:-1])}
     named |= {f"hidden_bias_{n}": bias for n, (_, bias) in enumerate(layers[:-1])}
     last_weight, last_bias = layers[-1]
