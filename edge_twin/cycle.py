@@ -407,7 +407,7 @@ def _between(curves: Singles, scaled: Singles, first_point: int) -> Singles:
     flat = curves.ravel()
     before, here, after, beyond = (flat.take(index + offset) for offset in (-1, 0, 1, 2))
     # Newton's forward form of the cubic through the four points around.
-    half, third = np.float32(0.5), np.float32(1.0 / 6.0)
+    half, third = np.float32(0.5), np.float32(1.0 / 3.0)
     first, second = here - before, after - 2.0 * here + before
     last = beyond - 3.0 * after + 3.0 * here - before
     return np.asarray(before + (part + 1.0) * (first + part * half * (second + (part - 1.0) * third * last)))

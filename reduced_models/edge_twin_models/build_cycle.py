@@ -38,7 +38,7 @@ BUNDLE_ID = "neutropenia-cycle"
 VERSION = 1
 TOLERANCE = 2e-4  # float32 through a chain of cycles, relative
 CALIBRATION_SEED, CERTIFICATE_SEED, GOLDEN_SEED = 11, 12, 1
-SCHEDULES = 32  # courses per number of cycles
+SCHEDULES = 20  # courses per number of cycles
 NEIGHBOURS = 2  # numbers of cycles pooled on each side: roll-outs of one course are not independent
 GOLDEN_DOSES = ((1.0, 180.0, 1 / 24), (22.0, 135.0, 1 / 24), (57.0, 180.0, 0.1), (71.0, 120.0, 0.0))
 
