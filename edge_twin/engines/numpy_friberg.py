@@ -25,6 +25,7 @@ PARAMETERS = ("circ0", "mtt", "slope", "gamma")
 STEP_COLUMNS = 2
 """Step length in days, exposure in µmol·d/L."""
 
+STATE_SIZE = 5  # ln P and the four linear compartments
 DEFAULT_CHUNK = 1000  # the state (150 kB) still fits a 512 kB cache; smaller chunks pay more calls than they save
 HOURS_PER_DAY = 24.0
 TRANSIT_RATE_COUNT = 4.0  # ktr = (transit compartments + 1) / MTT
@@ -66,6 +67,33 @@ class NumpyFriberg:
             _Ensemble(parameters[members]).run(steps, output[:, members])
         return output
 
+    def trajectory(self, log_parameters: Floats, steps: Floats, state: Floats) -> Floats:
+        """The whole state at each node, from a given one: what a cycle operator is distilled from.
+
+        Args:
+            log_parameters: [n, 4] in the order of ``PARAMETERS``.
+            steps: [k, 2] common to all members, or [k, 2, n] own steps of each; see ``simulate``.
+            state: [5, n] ln P, T1, T2, T3, c, every cell count as a fraction of the baseline.
+
+        Returns:
+            [k + 1, 5, n], same quantities; row 0 is ``state``.
+
+        Raises:
+            BundleError: ``engine_input`` for values that are not finite or shapes that do not fit.
+        """
+        members = len(log_parameters)
+        fits = state.shape == (STATE_SIZE, members) and steps.shape[1:] in {(2,), (2, members)}
+        if not (fits and all(bool(np.isfinite(values).all()) for values in (log_parameters, steps, state))):
+            raise BundleError("parameters, steps and state must be finite and fit", reason="engine_input")
+        ensemble = _Ensemble(log_parameters)
+        ensemble.restore(state)
+        nodes = np.empty((len(steps) + 1, STATE_SIZE, members))
+        nodes[0] = state
+        for index, (duration, exposure) in enumerate(steps, start=1):
+            ensemble.advance(duration, exposure)
+            nodes[index, 0], nodes[index, 1:] = ensemble.log_proliferating, ensemble.chain
+        return nodes
+
 
 def checked_input(log_parameters: Floats, steps: Floats) -> Floats:
     """The log parameters as float64 [n, 4] once both arrays are well formed.
@@ -97,6 +125,11 @@ class _Ensemble:
         self.growth = np.empty(members)
         self.curvature = np.empty(members)
 
+    def restore(self, state: Floats) -> None:
+        """Continue from ``state`` [5, n]: ln P, T1, T2, T3, c as fractions of the baseline."""
+        self.log_proliferating[...], self.chain[...] = state[0], state[1:]
+        np.exp(self.log_proliferating, out=self.pulses[0])
+
     def run(self, steps: Floats, output: Floats) -> None:
         """Write the circulating count of every node into ``output`` [k + 1, n]."""
         output[0] = 1.0
@@ -105,8 +138,8 @@ class _Ensemble:
             output[index] = self.chain[3]
         output *= self.circ0
 
-    def advance(self, duration: float, exposure: float) -> None:
-        """One step of ``duration`` days with ``exposure`` µmol·d/L."""
+    def advance(self, duration: float | Floats, exposure: float | Floats) -> None:
+        """One step of ``duration`` days with ``exposure`` µmol·d/L, common or [n]."""
         np.multiply(self.rate, duration, out=self.transits)
         self._middle_feedback()
         self._proliferate(exposure)
@@ -134,11 +167,11 @@ class _Ensemble:
         feedback *= self.minus_gamma
         np.exp(feedback, out=feedback)
 
-    def _proliferate(self, exposure: float) -> None:
+    def _proliferate(self, exposure: float | Floats) -> None:
         """P in the middle and at the end: Δln P = ktr·[(fb - 1)·dt - slope·AUC·fb]."""
         growth = self.growth
-        if exposure:
-            np.multiply(self.kill, -exposure, out=growth)
+        if np.any(exposure):
+            np.multiply(self.kill, np.negative(exposure), out=growth)
             growth += self.transits
             growth *= self.feedback
         else:

@@ -1,0 +1,432 @@
+"""The cycle operator: any schedule as a chain of cycles, each one pass through a small network.
+
+(state at the dose, parameters, dose) -> (curve of the counts, state at any later moment). Time runs in mean
+transit times and counts in units of the baseline, as in these units the equations of Friberg et al. have
+the fewest parameters. An interval longer than a piece continues without a dose, so delays, omitted cycles
+and changed intervals are exact schedules and are never rounded to a regular one.
+
+Before every piece the inputs of each member are compared with those of the training: a box, and the
+Mahalanobis distance. A member that leaves them once is computed from the beginning by the mechanistic
+integrator, and the answer says for how many members and why.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from types import MappingProxyType
+from typing import Any, NamedTuple
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from edge_twin.bundle import Bundle, outside_envelope
+from edge_twin.engines.numpy_friberg import TRANSIT_RATE_COUNT, NumpyFriberg
+from edge_twin.errors import BundleError
+from edge_twin.exposure import DoseEvent, exposure_grid
+from edge_twin.manifest import Reader
+from edge_twin.reduced_model import ReducedModel
+
+Floats = NDArray[np.float64]
+Singles = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+CYCLE_OPERATOR = "cycle_operator"
+"""Engine kind in the manifest."""
+
+HOURS_PER_DAY = 24.0
+GRID_POINTS = 73
+LONGEST_SCALED = 12.0  # mean transit times that a run covers
+GRID_SCALED = LONGEST_SCALED / (GRID_POINTS - 1)
+FIRST_STATE_POINT = 7  # ln P and ln T1..T3 are kept from here on: earlier no piece may end
+INPUTS = ("ln_p", "ln_t1", "ln_t2", "ln_t3", "ln_c", "ln_mtt", "ln_gamma", "kill", "infusion_scaled")
+RESOLUTION = 0.05  # 10*9/L; the certificate compares smaller counts with this one: no laboratory resolves them
+GUARD_BOX = "state_box"
+GUARD_DISTANCE = "state_distance"
+PARAMETER_BOX = "parameter_box"
+
+
+def grid_scaled() -> Floats:
+    """[g] times of the curves after the dose, in mean transit times."""
+    return np.arange(GRID_POINTS, dtype=np.float64) * GRID_SCALED
+
+
+class Piece(NamedTuple):
+    """One pass of the operator.
+
+    Attributes:
+        start_day: of the dose, or of the continuation without one.
+        days: until the next piece starts; infinite for the last.
+        amount_mg, infusion_days: 0 for a continuation.
+    """
+
+    start_day: float
+    days: float
+    amount_mg: float
+    infusion_days: float
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """What the network learned, float32, and the guard of its inputs, float64.
+
+    Attributes:
+        mean, scale: [9] of the inputs. hidden: (weight [in, out], bias [out]) of each hidden layer.
+        last: (weight, bias) to the coefficients; skip: [9, k] linear part beside the network.
+        counts, states: (centre, basis) of ln c [g] and of ln P, ln T1..T3 [4 * (g - FIRST_STATE_POINT)].
+        low, high: [9] range of the training inputs.
+        precision: [9, 9] inverse covariance of the inputs; max_distance: largest squared distance allowed.
+    """
+
+    mean: Singles
+    scale: Singles
+    hidden: tuple[tuple[Singles, Singles], ...]
+    last: tuple[Singles, Singles]
+    skip: Singles
+    counts: tuple[Singles, Singles]
+    states: tuple[Singles, Singles]
+    low: Floats
+    high: Floats
+    precision: Floats
+    max_distance: float
+
+    @property
+    def learned_values(self) -> int:
+        """Number of learned values, the basis included."""
+        layers = (*self.hidden, self.last, self.counts, self.states)
+        return int(self.skip.size + sum(array.size for pair in layers for array in pair))
+
+    @classmethod
+    def from_npz(cls, content: bytes) -> Weights:
+        """Read the file of a bundle.
+
+        Raises:
+            BundleError: ``malformed``.
+        """
+        try:
+            with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+                weights = cls(**_weights({name: arrays[name] for name in arrays.files}))
+        except (KeyError, ValueError, OSError, EOFError, TypeError, AttributeError, BadZipFile) as error:
+            raise BundleError("the weights cannot be read", reason="malformed") from error
+        if not weights.fit():
+            raise BundleError("the weights do not fit each other", reason="malformed")
+        return weights
+
+    def fit(self) -> bool:
+        """Whether shapes follow each other and every value is finite."""
+        width, inputs, size = len(self.mean), len(INPUTS), self.last[0].shape[-1]
+        chain = [inputs, *(bias.size for _, bias in self.hidden)]
+        layers = zip((*self.hidden, self.last), chain, (*chain[1:], size), strict=True)
+        shapes: list[tuple[tuple[int, ...], tuple[int, ...]]] = [
+            (weight.shape, (rows, columns)) for (weight, _), rows, columns in layers
+        ]
+        state_points = 4 * (GRID_POINTS - FIRST_STATE_POINT)
+        shapes += [(self.counts[1].shape, (size, GRID_POINTS)), (self.states[1].shape, (size, state_points))]
+        shapes += [(self.counts[0].shape, (GRID_POINTS,)), (self.states[0].shape, (state_points,))]
+        shapes += [(self.skip.shape, (inputs, size)), (self.precision.shape, (inputs, inputs))]
+        shapes += [(vector.shape, (inputs,)) for vector in (self.mean, self.scale, self.low, self.high)]
+        flat: list[Singles] = [array for pair in (*self.hidden, self.last, self.counts, self.states) for array in pair]
+        finite = all(bool(np.isfinite(array).all()) for array in (*flat, self.skip, self.scale, self.mean))
+        finite = finite and bool(np.isfinite(self.precision).all())
+        return width == inputs and finite and all(found == wanted for found, wanted in shapes)
+
+
+@dataclass(frozen=True, eq=False)
+class RollOut:
+    """Counts of an ensemble under one schedule, and who computed them.
+
+    Attributes:
+        counts: [t, n] 10*9/L.
+        mechanistic: [n] members that the mechanistic integrator computed.
+        handed_over: how many members each guard sent there; a schedule outside the envelope counts all of
+            them under the word of ``outside_envelope``.
+        log_half_width: half-width of the simultaneous 95 % band around the operator's curves, on the log
+            scale, for as many cycles as the schedule has.
+    """
+
+    counts: Floats
+    mechanistic: Mask
+    handed_over: Mapping[str, int]
+    log_half_width: float
+
+    def band(self) -> tuple[Floats, Floats]:
+        """(lower, upper), [t, n]: 95 % of the members' teacher curves lie inside at all times.
+
+        Of operator against teacher, not of teacher against patient. Below ``RESOLUTION`` the band reaches
+        down to 0. Members computed mechanistically have no width.
+        """
+        factor = np.where(self.mechanistic, 1.0, math.exp(self.log_half_width))
+        shown = np.maximum(self.counts, np.where(self.mechanistic, 0.0, RESOLUTION))
+        lower = shown / factor
+        return np.where((lower > RESOLUTION) | self.mechanistic, lower, 0.0), shown * factor
+
+
+class CycleOperator:
+    """Rolls a schedule out over an ensemble.
+
+    Args:
+        bundle: verified, engine kind ``cycle_operator``.
+
+    Raises:
+        BundleError: ``engine_kind_unknown``, ``malformed``.
+    """
+
+    name = CYCLE_OPERATOR
+
+    def __init__(self, bundle: Bundle) -> None:
+        if bundle.engine.kind != CYCLE_OPERATOR:
+            raise BundleError(f"{bundle.engine.kind} is no cycle operator", reason="engine_kind_unknown")
+        spec = Reader(bundle.manifest).child("cycle_operator")
+        try:
+            self.weights = Weights.from_npz(bundle.files[spec.text("weights")])
+        except KeyError as error:
+            raise BundleError("the weights are not in the bundle", reason="malformed") from error
+        self.piece_days = (spec.number("min_piece_days", above=0.0), spec.number("max_piece_days", above=0.0))
+        self._half_widths = spec.matrix("log_half_width_by_cycles")
+        self._bundle = bundle
+        pk = bundle.pharmacokinetics
+        self._exposure_of_1_mg = float(-np.linalg.inv(pk.rate_matrix)[0, 0] / pk.litre_milligrams_per_micromole)
+
+    def roll_out(self, log_parameters: Floats, schedule: Sequence[DoseEvent], times: ArrayLike) -> RollOut:
+        """Counts of every member, starting at steady state before the first dose.
+
+        Args:
+            log_parameters: [n, 4] natural logarithms in the bundle's order.
+            schedule: doses in any order.
+            times: [t] strictly increasing days on the axis of the doses.
+
+        Raises:
+            BundleError: ``engine_input`` for malformed arrays; see also ``exposure_grid``.
+        """
+        parameters, wanted = np.asarray(log_parameters, dtype=np.float64), np.asarray(times, dtype=np.float64)
+        _check(parameters, wanted)
+        doses = sorted((dose for dose in schedule if dose.amount_mg != 0.0), key=lambda dose: dose.start_day)
+        words = outside_envelope(self._bundle, doses=doses, horizon_days=float(wanted[-1] - wanted[0]))
+        if words:
+            everyone = np.ones(len(parameters), dtype=np.bool_)
+            counts = self._mechanistic(parameters, doses, wanted)
+            return RollOut(counts, everyone, MappingProxyType(dict.fromkeys(words, len(parameters))), 0.0)
+        counts, causes = self._chain(parameters, self.pieces(doses, float(wanted[-1])), wanted)
+        width = self.log_half_width(sum(dose.start_day <= wanted[-1] for dose in schedule))  # omitted cycles count
+        return self._completed(parameters, doses, wanted, counts, causes, width)
+
+    def pieces(self, doses: Sequence[DoseEvent], last_day: float) -> tuple[Piece, ...]:
+        """The schedule as runs of the operator, up to ``last_day``; intervals too long for one are halved.
+
+        Args:
+            doses: oldest first, inside the envelope.
+            last_day: of the times asked for.
+        """
+        given = [dose for dose in doses if dose.start_day <= last_day]
+        starts = [dose.start_day for dose in given]
+        found: list[Piece] = []
+        for dose, (begin, end) in zip(given, pairwise([*starts, last_day]), strict=True):
+            count = max(1, math.ceil((end - begin) / self.piece_days[1] - 1e-9))
+            edges = [begin + (end - begin) * part / count for part in range(count)]
+            lengths = np.diff([*edges, end]).tolist()
+            found.append(Piece(begin, lengths[0], dose.amount_mg, dose.infusion_days))
+            found += [Piece(edge, days, 0.0, 0.0) for edge, days in zip(edges[1:], lengths[1:], strict=True)]
+        return tuple(found)
+
+    def log_half_width(self, cycles: int) -> float:
+        """Half-width of the simultaneous 95 % band for so many cycles, log scale; the widest beyond 12."""
+        widths = {int(count): width for count, width in self._half_widths}
+        return widths.get(max(cycles, 1), max(widths.values()))
+
+    def _chain(self, parameters: Floats, pieces: tuple[Piece, ...], wanted: Floats) -> tuple[Floats, dict[str, Mask]]:
+        """Curves of all members, [t, n], and which member each guard stopped; those columns mean nothing."""
+        counts = np.repeat(np.exp(parameters[None, :, 0]), len(wanted), axis=0)
+        outside = (parameters < self._bundle.log_low) | (parameters > self._bundle.log_high)
+        causes: dict[str, Mask] = {PARAMETER_BOX: np.asarray(outside.any(axis=1))}
+        causes |= {word: np.zeros(len(parameters), dtype=np.bool_) for word in (GUARD_BOX, GUARD_DISTANCE)}
+        per_day = (HOURS_PER_DAY * np.exp(-parameters[:, 1])).astype(np.float32)
+        state: Singles = np.zeros((len(parameters), 5), dtype=np.float32)
+        for index, piece in enumerate(pieces):
+            inputs = self._inputs(parameters, state, piece)
+            self._guard(inputs, causes)
+            coefficients = self._network(inputs)
+            rows = slice(*np.searchsorted(wanted, (piece.start_day, piece.start_day + piece.days)))
+            if index == len(pieces) - 1:
+                rows = slice(rows.start, len(wanted))
+            scaled = (wanted[rows, None] - piece.start_day).astype(np.float32) * per_day
+            counts[rows] *= np.exp(_between(_field(coefficients, self.weights.counts), scaled, 0))
+            state = self._state_after(coefficients, per_day * np.float32(piece.days))
+        return counts, causes
+
+    def _inputs(self, parameters: Floats, state: Singles, piece: Piece) -> Singles:
+        per_day = HOURS_PER_DAY * np.exp(-parameters[:, 1])
+        killing = TRANSIT_RATE_COUNT * per_day * np.exp(parameters[:, 2]) * self._exposure_of_1_mg * piece.amount_mg
+        added = np.column_stack((parameters[:, [1, 3]], killing, per_day * piece.infusion_days))
+        return np.concatenate((state, added.astype(np.float32)), axis=1)
+
+    def _guard(self, inputs: Singles, causes: dict[str, Mask]) -> None:
+        weights = self.weights
+        causes[GUARD_BOX] |= ~((inputs >= weights.low) & (inputs <= weights.high)).all(axis=1)
+        away = inputs - weights.mean
+        distance = np.einsum("ni,ni->n", away @ weights.precision.astype(np.float32), away)
+        causes[GUARD_DISTANCE] |= ~(distance <= weights.max_distance)
+
+    def _network(self, inputs: Singles) -> Singles:
+        """[n, k] coefficients of the curves."""
+        weights = self.weights
+        scaled = (inputs - weights.mean) / weights.scale
+        values: Singles = scaled
+        for weight, bias in weights.hidden:
+            values = np.asarray(values @ weight, dtype=np.float32)
+            values += bias
+            _silu(values)
+        result = values @ weights.last[0]
+        result += scaled @ weights.skip
+        result += weights.last[1]
+        return np.asarray(result)
+
+    def _state_after(self, coefficients: Singles, scaled: Singles) -> Singles:
+        """[n, 5] state at ``scaled`` [n], each member's own end of the piece."""
+        states = _field(coefficients, self.weights.states).reshape(len(coefficients) * 4, -1)
+        pools = _between(states, np.repeat(scaled, 4)[None, :], FIRST_STATE_POINT).reshape(-1, 4)
+        circulating = _between(_field(coefficients, self.weights.counts), scaled[None, :], 0)
+        return np.concatenate((pools, circulating.T), axis=1)
+
+    def _completed(  # noqa: PLR0913, PLR0917 - what was asked, what came out, and how sure it is
+        self,
+        parameters: Floats,
+        doses: Sequence[DoseEvent],
+        wanted: Floats,
+        counts: Floats,
+        causes: dict[str, Mask],
+        width: float,
+    ) -> RollOut:
+        """Columns that a guard stopped replaced by the mechanistic integrator's."""
+        outside = np.logical_or.reduce(tuple(causes.values()))
+        if outside.any():
+            counts[:, outside] = self._mechanistic(parameters[outside], doses, wanted)
+        handed = {word: int(mask.sum()) for word, mask in causes.items() if mask.any()}
+        return RollOut(counts, outside, MappingProxyType(handed), width)
+
+    def _mechanistic(self, parameters: Floats, doses: Sequence[DoseEvent], wanted: Floats) -> Floats:
+        step = self._bundle.engine.max_step_days
+        grid = exposure_grid(self._bundle.pharmacokinetics, doses, wanted, max_step_days=step)
+        return np.asarray(NumpyFriberg().simulate(parameters, grid.steps)[grid.report])
+
+
+class CycleModel(ReducedModel):
+    """The operator where the twin and the rehearsal expect a reduced model.
+
+    Args:
+        bundle: verified, engine kind ``cycle_operator``.
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.operator = CycleOperator(bundle)
+        check_golden(self.operator, bundle)
+        super().__init__(bundle, NumpyFriberg())
+
+    @property
+    def engine_name(self) -> str:
+        """The operator; what it handed over is in ``roll_out``."""
+        return self.operator.name
+
+    def simulate(self, log_parameters: Floats, doses: Sequence[DoseEvent], times_days: Floats) -> Floats:
+        """See ``ReducedModel.simulate``."""
+        output = self.operator.roll_out(log_parameters, doses, times_days).counts
+        if not bool(np.isfinite(output).all()):
+            raise BundleError("the model left its numerical range", reason="output_not_finite")
+        return output
+
+
+def check_golden(operator: CycleOperator, bundle: Bundle) -> float:
+    """Largest relative difference between the operator's counts and the golden ones.
+
+    The golden file holds ``log_parameters`` [g, 4], ``doses`` [d, 3] (day, mg, infusion in days), ``times``
+    [t] and ``output`` [t, g].
+
+    Raises:
+        BundleError: ``malformed`` or ``golden_mismatch``.
+    """
+    try:
+        with np.load(io.BytesIO(bundle.files[bundle.engine.golden]), allow_pickle=False) as arrays:
+            parameters, doses, times, output = (
+                np.asarray(arrays[name], np.float64) for name in ("log_parameters", "doses", "times", "output")
+            )
+        schedule = [DoseEvent(*row) for row in doses.tolist()]
+    except (KeyError, ValueError, OSError, EOFError, TypeError, AttributeError, BadZipFile) as error:
+        raise BundleError("the golden vectors cannot be read", reason="malformed") from error
+    computed = operator.roll_out(parameters, schedule, times).counts
+    if computed.shape != output.shape or computed.size == 0:
+        raise BundleError("the golden vectors have another shape", reason="golden_mismatch")
+    difference = float(np.max(np.abs(computed / output - 1.0)))
+    if not difference <= bundle.engine.tolerance_relative:
+        raise BundleError(f"differs from the golden vectors by {difference:.1e}", reason="golden_mismatch")
+    return difference
+
+
+def _check(parameters: Floats, wanted: Floats) -> None:
+    shaped = parameters.ndim == 2 and parameters.shape[1] == 4 and wanted.ndim == 1 and wanted.size > 0  # noqa: PLR2004 - [n, 4], [t]
+    if not (shaped and bool(np.isfinite(parameters).all()) and bool(np.isfinite(wanted).all())):
+        raise BundleError("log parameters [n, 4] and times [t] must be finite", reason="engine_input")
+    if bool((np.diff(wanted) <= 0.0).any()):
+        raise BundleError("requested times must increase", reason="times_unsorted")
+
+
+def _silu(values: Singles) -> None:
+    """Sigmoid linear unit x / (1 + exp(-x)), in place."""
+    gate = np.exp(-values)
+    gate += 1.0
+    values /= gate
+
+
+def _field(coefficients: Singles, pair: tuple[Singles, Singles]) -> Singles:
+    """[n, points] centre + coefficients @ basis."""
+    centre, basis = pair
+    result = coefficients @ basis
+    result += centre
+    return np.asarray(result)
+
+
+def _between(curves: Singles, scaled: Singles, first_point: int) -> Singles:
+    """Cubic Lagrange interpolation of regular curves.
+
+    Args:
+        curves: [n, points], the first at grid point ``first_point``.
+        scaled: [t, n] times in mean transit times.
+        first_point: of the grid.
+
+    Returns:
+        [t, n].
+    """
+    points = curves.shape[1]
+    position = scaled * np.float32(1.0 / GRID_SCALED)
+    position -= np.float32(first_point)
+    index = np.clip(position.astype(np.int32), 1, points - 3)
+    part = position - index.astype(np.float32)
+    index += np.arange(len(curves), dtype=np.int32) * np.int32(points)
+    flat = curves.ravel()
+    before, here, after, beyond = (flat.take(index + offset) for offset in (-1, 0, 1, 2))
+    # Newton's forward form of the cubic through the four points around.
+    half, third = np.float32(0.5), np.float32(1.0 / 3.0)
+    first, second = here - before, after - 2.0 * here + before
+    last = beyond - 3.0 * after + 3.0 * here - before
+    return np.asarray(before + (part + 1.0) * (first + part * half * (second + (part - 1.0) * third * last)))
+
+
+def _weights(arrays: Mapping[str, NDArray[np.float64]]) -> dict[str, Any]:
+    """Arguments of ``Weights`` from the arrays of a file."""
+    singles = {name: np.asarray(value, dtype=np.float32) for name, value in arrays.items()}
+    layers = sorted(name for name in arrays if name.startswith("hidden_weight_"))
+    return {
+        "mean": singles["mean"],
+        "scale": singles["scale"],
+        "hidden": tuple((singles[name], singles[name.replace("weight", "bias")]) for name in layers),
+        "last": (singles["last_weight"], singles["last_bias"]),
+        "skip": singles["skip"],
+        "counts": (singles["counts_centre"], singles["counts_basis"]),
+        "states": (singles["states_centre"], singles["states_basis"]),
+        "low": np.asarray(arrays["low"], dtype=np.float64),
+        "high": np.asarray(arrays["high"], dtype=np.float64),
+        "precision": np.asarray(arrays["precision"], dtype=np.float64),
+        "max_distance": float(arrays["max_distance"]),
+    }
