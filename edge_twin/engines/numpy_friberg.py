@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_twin.engines.checks import checked_arrays
+from edge_twin.errors import BundleError
 
 Floats = NDArray[np.float64]
 
