@@ -62,7 +62,7 @@ class Limit:
 
     __slots__ = ("_parts", "_tightenings")
 
-    def __init__(  # noqa: PLR0913, PLR0917 - the five columns of a limit in a program
+    def __init__(
         self,
         id: str,  # noqa: A002 - the column's name
         kind: LimitKind,

@@ -134,7 +134,9 @@ def simulate_quartino(
         occasion = max(sum(dose.start_day <= begin for dose in doses) - 1, 0)
         system.become(patients[min(occasion, len(patients) - 1)])
         state[0] += sum(d.amount_mg for d in doses if d.infusion_days == 0.0 and d.start_day == begin)
-        state[_DEPOT] += sum(PICOGRAMS * BIOAVAILABILITY * amount / VOLUME_L for day, amount in injections if day == begin)
+        state[_DEPOT] += sum(
+            PICOGRAMS * BIOAVAILABILITY * amount / VOLUME_L for day, amount in injections if day == begin
+        )
         system.infusion = sum(_rate(dose, begin) for dose in doses)
         inside = (wanted >= begin) & (wanted <= end)
         points = np.unique(np.concatenate((wanted[inside], [end])))

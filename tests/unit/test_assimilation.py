@@ -25,7 +25,9 @@ COUNTS = Counts(np.array([0.0, 5.0, 7.0]), np.array([5.0, 1.1, 0.35]))
 
 def test_the_update_of_a_linear_gaussian_state_is_the_exact_one() -> None:
     states = np.random.default_rng(1).standard_normal((1, 200_000))
-    evidence = Evidence(np.array([2.0]), np.array([0.5]), np.array([False]), np.random.default_rng(2).standard_normal((1, 200_000)))
+    evidence = Evidence(
+        np.array([2.0]), np.array([0.5]), np.array([False]), np.random.default_rng(2).standard_normal((1, 200_000))
+    )
     after = kalman_update(states, states.copy(), evidence)
     assert after.mean() == pytest.approx(2.0 / 1.5, abs=0.01)
     assert after.var() == pytest.approx(0.5 / 1.5, abs=0.01)
@@ -114,7 +116,9 @@ def test_false_alarms_of_the_innovation_monitor_keep_their_rate(model: ReducedMo
 
 def test_impossible_counts_are_a_mismatch(model: ReducedModel) -> None:
     counts = Counts(COUNTS.days, np.array([0.5, 9.0, 14.0]))
-    found = innovations(model, DOSES, counts, members=300, seed=1, choices=Assimilation(operator=ObservationOperator(0.15)))
+    found = innovations(
+        model, DOSES, counts, members=300, seed=1, choices=Assimilation(operator=ObservationOperator(0.15))
+    )
     assert found.p_mismatch < 0.01
     assert found.birge_ratio > 1.5
 

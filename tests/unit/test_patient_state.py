@@ -28,7 +28,12 @@ def state(model: ReducedModel) -> PatientState:
 def test_round_trip_is_bit_identical(state: PatientState) -> None:
     again = restore_state(save_state(state))
     assert again.log_parameters.tobytes() == state.log_parameters.tobytes()
-    assert (again.doses, again.names, again.seed, again.model_id) == (state.doses, state.names, state.seed, state.model_id)
+    assert (again.doses, again.names, again.seed, again.model_id) == (
+        state.doses,
+        state.names,
+        state.seed,
+        state.model_id,
+    )
     assert save_state(again) == save_state(state)
 
 
