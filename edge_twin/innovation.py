@@ -83,10 +83,10 @@ def _strangeness(played: Matrix, own: Vector) -> float:
     """Rank of the patient's smallest rank among those of the members."""
     sums = np.cumsum(played**2, axis=0)
     reference = np.sort(sums, axis=1)
-    members = played.shape[1]
+    members = int(played.shape[1])
     smallest = np.min([_tail(row, values) for row, values in zip(reference, sums, strict=True)], axis=0)
     mine = min(float(_tail(row, value)) for row, value in zip(reference, np.cumsum(own**2), strict=True))
-    return (1.0 + float((smallest <= mine).sum())) / (members + 1.0)
+    return (1.0 + float(np.sum(smallest <= mine))) / (members + 1.0)
 
 
 def _tail(ordered: Vector, values: Vector) -> Vector:

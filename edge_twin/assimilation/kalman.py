@@ -11,9 +11,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge_twin.assimilation.observing import Mask
 from edge_twin.contract import Matrix, Vector
+
+Rows = NDArray[np.intp]
 
 FEWEST_BELOW = 0.02  # share of members below the limit; with fewer the normal tail replaces their values
 
@@ -54,11 +57,11 @@ def kalman_update(states: Matrix, predicted: Matrix, evidence: Evidence) -> Matr
         joint = _moved(joint, first + exact, wanted, evidence.variances[exact], len(states) + exact)
     for row in np.flatnonzero(evidence.censored):
         wanted = below_limit(joint[first + row], float(evidence.observed[row]))[None, :]
-        joint = _moved(joint, [first + row], wanted, evidence.variances[[row]], [len(states) + row])
+        joint = _moved(joint, np.array([first + row]), wanted, evidence.variances[[row]], np.array([len(states) + row]))
     return np.asarray(joint[: len(states)])
 
 
-def _moved(joint: Matrix, measured: object, wanted: Matrix, variances: Vector, predicted: object) -> Matrix:
+def _moved(joint: Matrix, measured: Rows, wanted: Matrix, variances: Vector, predicted: Rows) -> Matrix:
     """All rows moved so that the rows ``measured`` meet ``wanted``."""
     anomalies = joint - joint.mean(axis=1, keepdims=True)
     responses = anomalies[predicted]

@@ -18,7 +18,7 @@ def test_exported_names() -> None:
     ]  # fmt: skip
     assert all(getattr(edge_twin, name).__doc__ for name in edge_twin.__all__)
     with pytest.raises(AttributeError):
-        _ = edge_twin.no_such_name  # type: ignore[attr-defined]
+        _ = edge_twin.no_such_name
 
 
 def test_the_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
