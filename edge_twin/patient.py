@@ -22,6 +22,8 @@ from edge_twin.reduced_model import ReducedModel
 from edge_twin.rehearsal import NextCycle, Rehearsed, rehearse
 from edge_twin.twin import advance, counts_of, dose_events
 
+NOTHING_COUNTED = Coverage()
+
 
 def open_bundle(path: Path, engine: str | None = None) -> ReducedModel:
     """A verified bundle on the fastest engine that reproduces its golden vectors.
@@ -51,7 +53,7 @@ class PatientTwin:
     program: Program
     doses: tuple[Dose, ...] = ()
     counts: tuple[Observation, ...] = ()
-    coverage: Coverage = Coverage()
+    coverage: Coverage = NOTHING_COUNTED
     time_zone: str = "UTC"
     seed: int = 1
 

@@ -1,3 +1,4 @@
+# ruff: noqa: INP001 - a script beside the packages
 """A patient's twin in a dozen lines: ``python examples/patient_twin.py``."""
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ def main() -> None:
     twin = twin.counted(5.2, START).counted(0.6, START + timedelta(days=7))
     lines = list(twin.explain(now))
     planned = NextCycle(replace(dose, time=START + timedelta(days=21)), body_surface_m2=2.0)
-    for option in twin.rehearse(planned, now):
-        lines.append(
-            f"{option.title}: lowest count {option.nadir_median:.2f}, limited by {', '.join(option.most_limiting)}"
-        )
+    lines.extend(
+        f"{option.title}: lowest count {option.nadir_median:.2f}, limited by {', '.join(option.most_limiting)}"
+        for option in twin.rehearse(planned, now)
+    )
     lines.append(f"saved state: {len(twin.save(now))} bytes")
     sys.stdout.write("\n".join([*lines, ""]))
 

@@ -64,7 +64,9 @@ def _by_patient(rows: list[dict[str, str]], column: str) -> dict[str, PatientRow
             raise CaseError(f"row {number}: {error}", reason="bad_row") from error
     if bare := [n for n, row in enumerate(rows, start=2) if _name(row) in counts and _name(row) not in doses]:
         raise CaseError(f"row {bare[0]}: a patient with counts and no dose", reason="no_dose")
-    return {p: PatientRows(tuple(sorted(counts[p])), tuple(sorted(doses[p], key=lambda d: d.start_day))) for p in counts}
+    return {
+        p: PatientRows(tuple(sorted(counts[p])), tuple(sorted(doses[p], key=lambda d: d.start_day))) for p in counts
+    }
 
 
 def _name(row: Mapping[str, str]) -> str:

@@ -40,7 +40,7 @@ class WeightedSample:
         return np.asarray(self.log_parameters[np.minimum(chosen, len(self.weights) - 1)])
 
 
-def importance_sample(
+def importance_sample(  # noqa: PLR0913 - the ingredients of an assimilation
     model: Model, doses: Sequence[DoseEvent], counts: Counts, operator: ObservationOperator, *, draws: int, seed: int
 ) -> WeightedSample:
     """Weight prior draws by the likelihood of the counts.

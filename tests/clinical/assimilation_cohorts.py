@@ -114,7 +114,7 @@ def describe(name: str, scores: Scores) -> str:
     """One line for people."""
     return (
         f"{name}: {scores.error.size} patients, coverage of the 95 % interval {scores.inside.mean():.1%}, median "
-        f"|log error| {np.median(scores.error):.3f}, median width of the interval x{np.exp(np.median(scores.width)):.2f}, "
+        f"|log error| {np.median(scores.error):.3f}, median width x{np.exp(np.median(scores.width)):.2f}, "
         f"mismatch flags {scores.flagged.mean():.1%}"
     )
 
