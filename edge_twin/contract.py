@@ -105,6 +105,10 @@ class Model(Protocol):
     def residual_log_sd(self) -> float:
         """Standard deviation of ln(measured) - ln(modelled)."""
 
+    @property
+    def log_box(self) -> tuple[Vector, Vector]:
+        """Bounds of the log parameters, two arrays [parameters]: the validity envelope."""
+
     def prior_sample(self, members: int, seed: int) -> Matrix:
         """Log parameters of a virtual population, shape [members, parameters]."""
 
@@ -200,6 +204,9 @@ class Forecast:
         nadir_day, nadir: day and value of the lowest median.
         counts_used: number of counts assimilated.
         interval_counted: whether coverage was counted on this patient; otherwise "not yet validated".
+        interval_widening: factor, at least 1, on the log half-width of every interval, from misses counted on
+            this patient and from counts that do not fit the model.
+        p_mismatch: probability that counts look at least as strange as these when the model is right.
     """
 
     origin: datetime
@@ -214,6 +221,8 @@ class Forecast:
     nadir: float
     counts_used: int
     interval_counted: bool
+    interval_widening: float = 1.0
+    p_mismatch: float = 1.0
 
     def band_at(self, moment: datetime) -> tuple[float, float]:
         """The prediction interval for a count measured at ``moment`` (linear between grid points)."""

@@ -6,6 +6,7 @@ machine-readable ``reason`` so that refusals can be counted without parsing sent
     EdgeTwinError
     ├── ObservationError   a value, unit, time or code that cannot be an observation
     ├── CaseError          a case file that cannot be read
+    ├── StateError         a saved patient state that cannot be restored
     ├── StoreError         the database on the device
     ├── BundleError        a reduced model that cannot be trusted or run
     └── ProgramError       a disease program that is not well formed
@@ -33,6 +34,10 @@ class ObservationError(EdgeTwinError):
 
 class CaseError(EdgeTwinError):
     """A case file that cannot be read or does not fit its schema."""
+
+
+class StateError(EdgeTwinError):
+    """A saved patient state that cannot be restored or belongs to another model."""
 
 
 class StoreError(EdgeTwinError):

@@ -7,8 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from edge_twin.calibration import widening
 from edge_twin.contract import Coverage, Forecast, Matrix, Model, Vector
 from edge_twin.exposure import DoseEvent
+from edge_twin.innovation import Innovations
 from edge_twin.program import Program
 from edge_twin.quantiles import median_and_interval
 
@@ -61,10 +63,17 @@ def summarise(  # noqa: PLR0913 - each argument is one ingredient of the forecas
     seed: int,
     counts_used: int,
     coverage: Coverage,
+    compared: Innovations,
 ) -> Forecast:
-    """Forecast of one ensemble run; see :class:`~edge_twin.contract.Forecast`."""
+    """Forecast of one ensemble run; see :class:`~edge_twin.contract.Forecast`.
+
+    The spread about the median is widened first, on the log scale, by what was counted on this patient and
+    by the innovations when they do not fit, so that intervals and probabilities tell the same.
+    """
+    factor = interval_widening(coverage, compared, program)
+    run = widened(run, factor)
     median, state_lower, state_upper = median_and_interval(run.counts)
-    _, lower, upper = median_and_interval(_as_measured(run.counts, residual_log_sd, seed))
+    _, lower, upper = median_and_interval(_as_measured(run.counts, factor * residual_log_sd, seed))
     ahead = run.days >= span.now_day
     lowest = int(np.argmin(np.where(run.days >= 0.0, median, np.inf)))
     needed = program.threshold("forecast", "coverage_counts_needed")
@@ -81,7 +90,24 @@ def summarise(  # noqa: PLR0913 - each argument is one ingredient of the forecas
         nadir=float(median[lowest]),
         counts_used=counts_used,
         interval_counted=coverage.seen >= needed,
+        interval_widening=factor,
+        p_mismatch=compared.p_mismatch,
     )
+
+
+def interval_widening(coverage: Coverage, compared: Innovations, program: Program) -> float:
+    """Factor, at least 1, on the log half-width: counted misses, and the Birge ratio once the model does not fit."""
+    mismatch = compared.p_mismatch <= program.threshold("forecast", "mismatch_probability")
+    return max(widening(coverage), compared.birge_ratio if mismatch else 1.0)
+
+
+def widened(run: Trajectories, factor: float) -> Trajectories:
+    """The trajectories with their log distance from the median multiplied by ``factor``."""
+    if factor == 1.0:
+        return run
+    logs = np.log(np.maximum(run.counts, SMALLEST_STATE))
+    centre = np.median(logs, axis=1, keepdims=True)
+    return Trajectories(run.days, np.exp(centre + factor * (logs - centre)))
 
 
 def probability_below(run: Trajectories, when: np.ndarray, threshold: float) -> float:

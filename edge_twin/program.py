@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 from edge_twin.errors import ProgramError
 
@@ -38,14 +38,92 @@ class LimitKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Limit:
-    """A hard limit. It can only be tightened, and every tightening keeps its reason."""
+class Tightening:
+    """A stricter value and who asked for it."""
 
-    id: str
-    kind: LimitKind
     value: float
-    unit: str
-    reasons: tuple[str, ...]
+    reason: str
+
+
+@final
+class Limit:
+    """A hard limit that can only be tightened.
+
+    Its value is computed: the strictest of the original and of every tightening. A looser tightening would
+    have no effect, and there is neither a setter nor a field to replace, so no operation loosens a limit.
+
+    Args:
+        id: short name.
+        kind: on which side it is safe.
+        original: the value before any tightening, in ``unit``.
+        unit: UCUM.
+        sources: where the original comes from.
+    """
+
+    __slots__ = ("_parts", "_tightenings")
+
+    def __init__(
+        self,
+        id: str,  # noqa: A002 - the column's name
+        kind: LimitKind,
+        original: float,
+        unit: str,
+        sources: tuple[str, ...],
+    ) -> None:
+        object.__setattr__(self, "_parts", (id, kind, original, unit, sources))
+        object.__setattr__(self, "_tightenings", ())
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a limit does not change: {name}")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Limit) and (self._parts, self._tightenings) == (other._parts, other._tightenings)
+
+    def __hash__(self) -> int:
+        return hash((self._parts, self._tightenings))
+
+    def __repr__(self) -> str:
+        return f"Limit({self.id} {self.kind.value} {self.value:g} {self.unit})"
+
+    _parts: tuple[str, LimitKind, float, str, tuple[str, ...]]
+    _tightenings: tuple[Tightening, ...]
+
+    @property
+    def id(self) -> str:
+        """Short name."""
+        return self._parts[0]
+
+    @property
+    def kind(self) -> LimitKind:
+        """On which side it is safe."""
+        return self._parts[1]
+
+    @property
+    def original(self) -> float:
+        """The value before any tightening."""
+        return self._parts[2]
+
+    @property
+    def unit(self) -> str:
+        """UCUM unit of the value."""
+        return self._parts[3]
+
+    @property
+    def value(self) -> float:
+        """The strictest of all values."""
+        strictest = max if self.kind is LimitKind.AT_LEAST else min
+        return strictest((self.original, *(tightening.value for tightening in self._tightenings)))
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Sources of the original, then the reason of every tightening."""
+        return (*self._parts[4], *(tightening.reason for tightening in self._tightenings))
+
+    @property
+    def most_limiting(self) -> tuple[str, ...]:
+        """The reasons whose value is the one in force; all of them on a tie."""
+        original = self._parts[4] if self.original == self.value else ()
+        return (*original, *(tightening.reason for tightening in self._tightenings if tightening.value == self.value))
 
     def tightened(self, value: float, reason: str) -> Limit:
         """A stricter limit.
@@ -53,14 +131,20 @@ class Limit:
         Raises:
             ProgramError: ``limit_loosened`` when ``value`` is not at least as strict (NaN never is).
         """
-        stricter = value >= self.value if self.kind is LimitKind.AT_LEAST else value <= self.value
-        if not stricter:
+        if not self.allows(value):
             raise ProgramError(f"limit {self.id} can only be tightened", reason="limit_loosened")
-        return replace(self, value=value, reasons=(*self.reasons, reason))
+        stricter = Limit(*self._parts)
+        object.__setattr__(stricter, "_tightenings", (*self._tightenings, Tightening(value, reason)))
+        return stricter
 
     def allows(self, value: float) -> bool:
         """Whether ``value`` keeps the limit; NaN never does."""
         return value >= self.value if self.kind is LimitKind.AT_LEAST else value <= self.value
+
+    def margin(self, value: float) -> float:
+        """How far ``value`` is on the safe side, as a share of the limit; negative when it is broken."""
+        away = value - self.value if self.kind is LimitKind.AT_LEAST else self.value - value
+        return away / abs(self.value) if self.value else away
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,11 @@ class ReducedModel:
         """Standard deviation of ln(measured) - ln(modelled)."""
         return self.bundle.residual_log_sd
 
+    @property
+    def log_box(self) -> tuple[Floats, Floats]:
+        """Bounds of the log parameters, two arrays [parameters]: the validity envelope."""
+        return self.bundle.log_low, self.bundle.log_high
+
     def prior_sample(self, members: int, seed: int) -> Floats:
         """Log parameters of a virtual population, shape [members, parameters]."""
         return prior_sample(self.bundle, members, seed)

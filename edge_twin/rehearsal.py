@@ -47,6 +47,9 @@ class Rehearsed:
         days_below_0_5: median number of days below 0.5.
         anc_on_dose_day: median count on the day of the dose, 10*9/L.
         limits_broken: the limits that this regimen does not keep, each with its reasons.
+        most_limiting: ids of the limits with the smallest relative margin, all of them on a tie.
+        rank: place among the regimens that keep every limit, by ``p_anc_below_0_5`` (1 is the smallest, equal
+            ones share it); None for one that breaks a limit. Information, never a recommendation.
         days, median, lower, upper: the curve from the dose on (state, 95 % interval).
     """
 
@@ -65,6 +68,8 @@ class Rehearsed:
     median: np.ndarray
     lower: np.ndarray
     upper: np.ndarray
+    most_limiting: tuple[str, ...] = ()
+    rank: int | None = None
 
     @property
     def allowed(self) -> bool:
@@ -92,7 +97,16 @@ def rehearse(
         raise ProgramError("a rehearsal needs the doses given so far", reason="no_dose_on_record")
     if planned.dose.time <= given[-1].time:
         raise ProgramError("the planned dose must follow the last one given", reason="planned_dose_not_next")
-    return tuple(_rehearse(model, ensemble, given, planned, program, regimen) for regimen in program.regimens)
+    return _ranked([_rehearse(model, ensemble, given, planned, program, regimen) for regimen in program.regimens])
+
+
+def _ranked(options: list[Rehearsed]) -> tuple[Rehearsed, ...]:
+    """In the program's order, each with its rank among those that keep every limit."""
+    chances = [option.p_anc_below_0_5 for option in options if option.allowed]
+    return tuple(
+        replace(option, rank=1 + sum(chance < option.p_anc_below_0_5 for chance in chances) if option.allowed else None)
+        for option in options
+    )
 
 
 def _rehearse(  # noqa: PLR0913, PLR0917 - the five things above and the one regimen
@@ -106,6 +120,7 @@ def _rehearse(  # noqa: PLR0913, PLR0917 - the five things above and the one reg
     median, lower, upper = median_and_interval(counts)
     nadir, nadir_lower, nadir_upper = median_and_interval(counts.min(axis=0)[None, :])
     on_dose_day = float(np.median(counts[0]))
+    values = _limited_values(program, on_dose_day, dose.amount_mg / planned.body_surface_m2)
     return Rehearsed(
         option=regimen.id,
         title=regimen.title,
@@ -117,7 +132,8 @@ def _rehearse(  # noqa: PLR0913, PLR0917 - the five things above and the one reg
         nadir_upper=float(nadir_upper[0]),
         days_below_0_5=float(np.median((counts < threshold).sum(axis=0))) * GRID_DAYS,
         anc_on_dose_day=on_dose_day,
-        limits_broken=_broken(program, on_dose_day, dose.amount_mg / planned.body_surface_m2),
+        limits_broken=_broken(program, values),
+        most_limiting=_most_limiting(program, values),
         days=days,
         median=median,
         lower=lower,
@@ -135,14 +151,26 @@ def _worth_giving(events: tuple[DoseEvent, ...]) -> tuple[DoseEvent, ...]:
     return tuple(event for event in events if event.amount_mg > 0.0)
 
 
-def _broken(program: Program, anc_on_dose_day: float, dose_mg_per_m2: float) -> tuple[str, ...]:
-    """Every hard limit that is not kept, with its value and all its reasons."""
+def _limited_values(program: Program, anc_on_dose_day: float, dose_mg_per_m2: float) -> dict[str, float]:
+    """What each hard limit is about; a limit that nothing here can check is refused."""
     values = {"anc_on_dose_day": anc_on_dose_day, "dose_per_cycle_mg_per_m2": dose_mg_per_m2}
     if unchecked := set(program.limits) - set(values):
         raise ProgramError(f"nothing checks the limit {min(unchecked)}", reason="unknown_limit")
+    return values
+
+
+def _broken(program: Program, values: dict[str, float]) -> tuple[str, ...]:
+    """Every hard limit that is not kept, with its value and all its reasons."""
     return tuple(
         f"{limit.id} {values[limit.id]:.3g} {limit.unit}, {limit.kind.value.replace('_', ' ')} {limit.value:g}: "
         f"{'; '.join(limit.reasons)}"
         for limit in program.limits.values()
         if not limit.allows(values[limit.id])
     )
+
+
+def _most_limiting(program: Program, values: dict[str, float]) -> tuple[str, ...]:
+    """The limits that leave least room, all of them on a tie."""
+    margins = {limit.id: limit.margin(values[limit.id]) for limit in program.limits.values()}
+    least = min(margins.values(), default=0.0)
+    return tuple(name for name, margin in margins.items() if margin <= least)

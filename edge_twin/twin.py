@@ -6,20 +6,21 @@ field case is a file that replays to the same answer.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import timedelta
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
 from edge_twin import codes
-from edge_twin.assimilation import Counts, assimilate
+from edge_twin.assimilation import DEFAULT, Counts, assimilate
 from edge_twin.contract import Dose, Forecast, Model, Posterior, Refusal, TwinInput, TwinOutput
 from edge_twin.exposure import DoseEvent
 from edge_twin.features import distil, in_order, merge
 from edge_twin.flags import Situation, raise_flags
 from edge_twin.forecasting import Span, run_ensemble, summarise
+from edge_twin.innovation import innovations
 from edge_twin.observation import Observation, days_between, without_superseded
 
 # A device clock may run a little ahead of the phone's; a reading further ahead is not used (assumed).
@@ -96,16 +97,14 @@ def _learn(given: TwinInput, admitted: _Admitted) -> _Learned:
     origin = doses[0].time
     events = dose_events(doses)
     readings = tuple(o for o in admitted.observations if o.code == codes.NEUTROPHILS and o.is_usable)
-    counts = Counts(
-        np.array([days_between(origin, reading.time) for reading in readings], dtype=np.float64),
-        np.array([reading.value for reading in readings], dtype=np.float64),
-    )
+    counts = counts_of(readings, origin)
     span = Span(origin, min(counts.days, default=0.0), days_between(origin, given.now))
     return _forecast(given, given.model, events, counts, span)
 
 
 def _forecast(given: TwinInput, model: Model, events: tuple[DoseEvent, ...], counts: Counts, span: Span) -> _Learned:
-    ensemble = assimilate(model, events, counts, given.members or given.program.members, given.seed)
+    members = given.members or given.program.members
+    ensemble = assimilate(model, events, counts, members, given.seed)
     run = run_ensemble(model, ensemble, events, span, given.program)
     forecast = summarise(
         run,
@@ -115,6 +114,7 @@ def _forecast(given: TwinInput, model: Model, events: tuple[DoseEvent, ...], cou
         seed=given.seed,
         counts_used=counts.days.size,
         coverage=given.coverage,
+        compared=innovations(model, events, counts, members=members, seed=given.seed, choices=DEFAULT),
     )
     refusals = _reservations(given, model, events, counts, span)
     return _Learned(forecast, Posterior(model.parameter_names, ensemble), refusals)
@@ -133,6 +133,15 @@ def _reservations(
         Refusal.BUNDLE_EXPIRED: given.now > model.expires,
     }
     return frozenset(reason for reason, holds in reasons.items() if holds)
+
+
+def counts_of(readings: Sequence[Observation], origin: datetime) -> Counts:
+    """Counts in float days since ``origin``; a reading with the attribute ``comparator`` "<" or "<=" is a limit."""
+    return Counts(
+        np.array([days_between(origin, reading.time) for reading in readings], dtype=np.float64),
+        np.array([reading.value for reading in readings], dtype=np.float64),
+        np.array([reading.attributes.get("comparator") in {"<", "<="} for reading in readings], dtype=np.bool_),
+    )
 
 
 def dose_events(doses: tuple[Dose, ...]) -> tuple[DoseEvent, ...]:

@@ -66,21 +66,43 @@ def _interval_at(forecast: Forecast) -> tuple[float, float]:
 
 
 def mismatch_flags(situation: Situation) -> Iterator[Flag]:
-    """More counts outside their 95 % intervals than chance allows: the forecast is doubtful and says so."""
-    coverage = situation.given.coverage
-    outside = coverage.seen - coverage.inside
-    tail = binomial_tail(coverage.seen, outside, NOMINAL_OUTSIDE)
-    if outside == 0 or tail > situation.threshold("forecast", "mismatch_probability"):
+    """The forecast is doubtful and says so.
+
+    Either more counts lay outside their 95 % intervals than chance allows, or the counts together are
+    stranger than those of nearly all patients that the model itself makes.
+    """
+    tail, why = min(_misses(situation), _misfit(situation))
+    if tail > situation.threshold("forecast", "mismatch_probability"):
         return
     yield Flag(
         kind=FlagKind.FORECAST_MISMATCH,
         time=situation.now,
         urgency=Urgency.ATTENTION,
         action="Do not rely on the forecast until your team has looked at it.",
-        reason=f"{outside} of {coverage.seen} counts fell outside the interval that was forecast for them.",
+        reason=why,
         origin=Origin.MODEL,
         probability=tail,
     )
+
+
+def _misses(situation: Situation) -> tuple[float, str]:
+    """Probability of so many counts outside their intervals, and the sentence that says so."""
+    coverage = situation.given.coverage
+    outside = coverage.seen - coverage.inside
+    why = f"{outside} of {coverage.seen} counts fell outside the interval that was forecast for them."
+    return binomial_tail(coverage.seen, outside, NOMINAL_OUTSIDE), why
+
+
+def _misfit(situation: Situation) -> tuple[float, str]:
+    """Probability of counts that fit the model so badly, and the sentence that says so."""
+    forecast = situation.forecast
+    if forecast is None:
+        return 1.0, ""
+    why = (
+        "Your counts do not fit the course that the model expects of any patient; "
+        f"its intervals were made {forecast.interval_widening:.1f} times as wide."
+    )
+    return forecast.p_mismatch, why
 
 
 def binomial_tail(trials: int, at_least: int, share: float) -> float:

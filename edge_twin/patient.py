@@ -1,0 +1,133 @@
+"""One patient's twin as an object: a thin cover over the pure functions, every operation gives a new twin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from edge_twin import codes
+from edge_twin.assimilation import Counts
+from edge_twin.bundle import load_bundle
+from edge_twin.contract import Coverage, Dose, Model, TwinInput, TwinOutput
+from edge_twin.engines import select_engine
+from edge_twin.errors import StateError
+from edge_twin.observation import Observation, Origin, observe
+from edge_twin.patient_state import PatientState, restore_state, save_state
+from edge_twin.program import Program
+from edge_twin.reduced_model import ReducedModel
+from edge_twin.rehearsal import NextCycle, Rehearsed, rehearse
+from edge_twin.twin import advance, counts_of, dose_events
+
+NOTHING_COUNTED = Coverage()
+
+
+def open_bundle(path: Path, engine: str | None = None) -> ReducedModel:
+    """A verified bundle on the fastest engine that reproduces its golden vectors.
+
+    Raises:
+        BundleError: when the bundle cannot be trusted or run.
+    """
+    bundle = load_bundle(path)
+    return ReducedModel(bundle, select_engine(bundle, prefer=engine))
+
+
+@dataclass(frozen=True)
+class PatientTwin:
+    """A patient's twin.
+
+    Attributes:
+        model: the reduced model.
+        program: the disease program.
+        doses: what was given.
+        counts: neutrophil counts so far.
+        coverage: how earlier forecasts fared.
+        time_zone: the patient's IANA zone.
+        seed: of the virtual population.
+    """
+
+    model: Model
+    program: Program
+    doses: tuple[Dose, ...] = ()
+    counts: tuple[Observation, ...] = ()
+    coverage: Coverage = NOTHING_COUNTED
+    time_zone: str = "UTC"
+    seed: int = 1
+
+    def given(self, *doses: Dose) -> Self:
+        """The twin after more doses."""
+        return replace(self, doses=tuple(sorted({*self.doses, *doses}, key=lambda dose: dose.time)))
+
+    def counted(self, value: float, time: datetime, *, below: bool = False) -> Self:
+        """The twin after one more count in 10*9/L; ``below`` when the laboratory reported "less than".
+
+        Raises:
+            ObservationError: ``not_a_number`` or ``naive_time``.
+        """
+        attributes = {"comparator": "<"} if below else None
+        reading = observe(
+            codes.NEUTROPHILS, value, time, source="patient_twin", origin=Origin.LAB, attributes=attributes
+        )
+        return replace(self, counts=(*self.counts, reading))
+
+    def forecast(self, now: datetime) -> TwinOutput:
+        """Assimilate everything known at ``now`` and forecast: see :func:`edge_twin.twin.advance`."""
+        return advance(
+            TwinInput(
+                now, self.time_zone, self.program, self.model, self.counts, (), self.doses, self.coverage, self.seed
+            )
+        )
+
+    def rehearse(self, planned: NextCycle, now: datetime) -> tuple[Rehearsed, ...]:
+        """What each listed way of giving the next cycle would do; information, never a recommendation.
+
+        Raises:
+            ProgramError: as :func:`edge_twin.rehearsal.rehearse`; ``no_dose_on_record`` without an ensemble.
+        """
+        posterior = self.forecast(now).posterior
+        ensemble = self.model.prior_sample(2, self.seed) if posterior is None else posterior.log_parameters
+        known = tuple(dose for dose in self.doses if dose.time <= now and dose.drug == self.program.drug)
+        return rehearse(self.model, ensemble, known, planned, self.program)
+
+    def explain(self, now: datetime) -> tuple[str, ...]:
+        """Sentences: what the counts changed, whether they fit, and what limits the trust."""
+        output = self.forecast(now)
+        if output.posterior is None or output.forecast is None:
+            return tuple(f"Refused: {refusal.value}." for refusal in output.refusals)
+        prior = self.model.prior_sample(output.posterior.log_parameters.shape[0], self.seed)
+        shift = np.exp(output.posterior.mean - prior.mean(axis=0))
+        learned = tuple(
+            f"{name}: {factor:.2f} times the population's typical value."
+            for name, factor in zip(output.posterior.names, shift, strict=True)
+        )
+        fit = f"Counts as strange as these have probability {output.forecast.p_mismatch:.3f} when the model is right."
+        return (*learned, fit, *(f"Reservation: {refusal.value}." for refusal in output.refusals))
+
+    def save(self, now: datetime) -> bytes:
+        """The ensemble, doses and counts as a portable file: see :mod:`edge_twin.patient_state`.
+
+        Raises:
+            StateError: ``nothing_to_save`` before the first dose.
+        """
+        posterior = self.forecast(now).posterior
+        if posterior is None:
+            raise StateError("there is no ensemble before the first dose", reason="nothing_to_save")
+        known = tuple(d for d in self.doses if d.time <= now and d.drug == self.program.drug)
+        counts: Counts = counts_of([c for c in self.counts if c.time <= now and c.is_usable], known[0].time)
+        return save_state(
+            PatientState(
+                self.model.id, posterior.names, posterior.log_parameters, dose_events(known), counts, self.seed
+            )
+        )
+
+
+def restore(content: bytes) -> PatientState:
+    """The state that :meth:`PatientTwin.save` wrote.
+
+    Raises:
+        StateError: when it is not one.
+    """
+    return restore_state(content)
