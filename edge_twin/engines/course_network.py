@@ -97,7 +97,7 @@ class NumpyCourse:
 
 
 def _silu(values: Singles, bias: Singles, spare: Singles) -> None:
-    """x / (1 + exp(-x)) of x = values + bias, in place; far negative x overflow to the right limit, zero."""
+    """SiLU, x / (1 + exp(-x)), of x = values + bias, in place; far negative x overflow to the right limit, zero."""
     values += bias
     np.negative(values, out=spare)
     with np.errstate(over="ignore"):
@@ -249,7 +249,8 @@ def select_course_engine(bundle: Bundle, student: Student, prefer: str | None = 
     """The first engine that reproduces the golden vectors.
 
     Args:
-        bundle: verified; student: of the bundle.
+        bundle: verified.
+        student: of the bundle.
         prefer: tried first and then numpy; otherwise onnxruntime, LiteRT, numpy.
 
     Raises:

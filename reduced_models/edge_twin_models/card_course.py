@@ -32,8 +32,11 @@ def card(
 
 
 def _parameters(parameters: Sequence[TeacherParameter]) -> str:
-    rows = [f"| {p.name} | {p.unit} | {p.typical} [{p.mark}] | {p.omega2 or 'none known, 0 used [A]'} |" for p in parameters]
-    head = f"## Parameters\n\nRow: {parameters[0].source}.\n\n| parameter | unit | typical | ω² of the log [P] |\n|---|---|---|---|"
+    rows = [
+        f"| {p.name} | {p.unit} | {p.typical} [{p.mark}] | {p.omega2 or 'none known, 0 used [A]'} |" for p in parameters
+    ]
+    columns = "| parameter | unit | typical | ω² of the log [P] |\n|---|---|---|---|"
+    head = f"## Parameters\n\nRow: {parameters[0].source}.\n\n{columns}"
     return "\n".join([head, *rows, ""])
 
 
@@ -55,7 +58,8 @@ def _errors(certificates: Mapping[str, Mapping[str, float | int]], student: Stud
         "| sample | runs | curve median / p95 / p99 / max | nadir p95 / max | coverage |\n|---|---|---|---|---|\n"
     )
     rows = [
-        f"| {_NAMES[name]} | {c['runs']} | {c['curve_median']} / {c['curve_p95']} / {c['curve_p99']} / {c['curve_max']} "
+        f"| {_NAMES[name]} | {c['runs']} | {c['curve_median']} / {c['curve_p95']} / {c['curve_p99']} / "
+        f"{c['curve_max']} "
         f"| {c['nadir_p95']} / {c['nadir_max']} | {c['coverage']} |"
         for name, c in certificates.items()
     ]
@@ -71,8 +75,8 @@ informs a discussion between a patient and the oncology team; it recommends no d
 
 ## Teacher and method
 
-Three-compartment docetaxel pharmacokinetics and the Friberg model (J Clin Oncol 2002;20:4713-21), integrated in log space
-with the exact exposure of each step. Curves are aligned with the doses (warped time), decomposed into orthogonal modes,
+Three-compartment docetaxel pharmacokinetics and the Friberg model (J Clin Oncol 2002;20:4713-21), integrated in log
+space with the exact exposure of each step. Curves are aligned with the doses (warped time), decomposed into orthogonal modes,
 and a SiLU network gives the coefficients. Slope and dose enter as their product and the baseline as a factor, as in the
 teacher.
 """
@@ -81,6 +85,7 @@ _LIMITS = """## Known failures and limits
 
 - No measured patient was used, neither for training nor for the certificate: errors are against the teacher alone.
 - Counts far below 1 % of the baseline are not resolved: the floor makes them read as about zero.
-- Changed doses, delays, skipped cycles, other infusion lengths and G-CSF are not represented; such a schedule is refused.
+- Changed doses, delays, skipped cycles, other infusion lengths and G-CSF are not represented: such a schedule is
+  refused.
 - Largest errors stand at the corners of the envelope (high slope and dose, short transit time).
 """

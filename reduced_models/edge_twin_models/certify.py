@@ -49,7 +49,9 @@ class CourseCertificate:
 
     def as_json(self) -> dict[str, float | int]:
         """For the manifest, four figures."""
-        return {name: float(f"{value:.4g}") if isinstance(value, float) else value for name, value in asdict(self).items()}
+        return {
+            name: float(f"{value:.4g}") if isinstance(value, float) else value for name, value in asdict(self).items()
+        }
 
 
 def certify_course(

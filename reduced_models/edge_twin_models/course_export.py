@@ -121,7 +121,11 @@ class _Litert:
         self.buffers = [schema.BufferT()]  # by convention the first one is empty
         self.tensors: list[Any] = []
         self.operators: list[Any] = []
-        self.codes = [schema.BuiltinOperator.FULLY_CONNECTED, schema.BuiltinOperator.LOGISTIC, schema.BuiltinOperator.MUL]
+        self.codes = [
+            schema.BuiltinOperator.FULLY_CONNECTED,
+            schema.BuiltinOperator.LOGISTIC,
+            schema.BuiltinOperator.MUL,
+        ]
 
     def tensor(self, name: str, shape: tuple[int, ...], data: Singles | None) -> int:
         """Index of a new tensor; without data its first dimension is the batch."""
@@ -144,7 +148,7 @@ class _Litert:
         return self._operator(0, inputs, name, bias.size, (self.schema.BuiltinOptions.FullyConnectedOptions, options))
 
     def silu(self, source: int, width: int, layer: int) -> int:
-        """x · sigmoid(x)."""
+        """SiLU, x · sigmoid(x)."""
         gate = self._operator(1, [source], f"s{layer}", width, None)
         options = (self.schema.BuiltinOptions.MulOptions, self.schema.MulOptionsT())
         return self._operator(2, [source, gate], f"h{layer}", width, options)

@@ -89,7 +89,7 @@ def population_sample(teacher: Teacher, groups: int, per_group: int, seed: int) 
     typical = np.log([parameter.typical for parameter in teacher.parameters])
     spread = np.sqrt([parameter.omega2 for parameter in teacher.parameters])
     log_parameters = typical + spread * generator.standard_normal((count, len(typical)))
-    log_dose = generator.uniform(*np.log(BOX["dose"]), count)
+    log_dose = generator.uniform(math.log(BOX["dose"][0]), math.log(BOX["dose"][1]), count)
     return CourseSample(log_parameters, log_dose, generator.uniform(*BOX["interval"], groups))
 
 
@@ -114,7 +114,9 @@ def run_courses(teacher: Teacher, sample: CourseSample, days: Sequence[Floats], 
     relative[:, 0] = 0.0
     relative[:, 2] += sample.log_dose - math.log(REFERENCE_DOSE_MG)
     parts = np.split(relative, len(sample.intervals))
-    work = [(teacher, part, course_doses(i), d) for part, i, d in zip(parts, sample.intervals.tolist(), days, strict=True)]
+    work = [
+        (teacher, part, course_doses(i), d) for part, i, d in zip(parts, sample.intervals.tolist(), days, strict=True)
+    ]
     done = executor.map(_run_group, work) if executor else map(_run_group, work)
     return np.concatenate(list(done))
 

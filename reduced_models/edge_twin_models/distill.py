@@ -58,12 +58,15 @@ DISTANCE_QUANTILE = 0.99
 FEATURES = ("mtt", "slope", "gamma", "dose", "interval")
 
 
+TRAINING = Training(epochs=700)
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """Sizes and seeds of a distillation; groups × patients of each sample."""
 
     modes: int = 32
-    training: Training = Training(epochs=700)
+    training: Training = TRAINING
     design: tuple[int, int, int] = (128, 256, 11)
     calibration: tuple[int, int, int] = (128, 16, 12)
     certificate: tuple[int, int, int] = (100, 11, 13)
@@ -168,7 +171,7 @@ def distill(name: str, directory: Path, plan: Plan = SHIPPED_PLAN, executor: Exe
 
 def _envelope(sample: CourseSample) -> CourseEnvelope:
     features = sample.features
-    centre, precision = features.mean(axis=0), np.linalg.inv(np.cov(features.T))
+    centre, precision = features.mean(axis=0), np.linalg.inv(np.cov(features.T)).astype(np.float64)
     away = features - centre
     distance = float(np.quantile(((away @ precision) * away).sum(axis=1), DISTANCE_QUANTILE))
     low, high = np.log([BOX[name] for name in FEATURES]).T

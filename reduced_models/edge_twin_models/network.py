@@ -62,7 +62,8 @@ def train(inputs: Floats, targets: Floats, plan: Training) -> Layers:
     Inputs and targets are scaled inside; the scaling is folded into the first and the last layer.
 
     Args:
-        inputs: [n, f]; targets: [n, k], all columns in the same unit (their errors count alike).
+        inputs: [n, f].
+        targets: [n, k], all columns in the same unit (their errors count alike).
         plan: see ``Training``.
     """
     low, high = inputs.min(axis=0), inputs.max(axis=0)
@@ -118,6 +119,6 @@ def _epoch(network: Any, data: tuple[Any, Any], optimiser: Any, schedule: Any, b
         chosen = order[first : first + batch]
         loss = torch.nn.functional.mse_loss(network(inputs[chosen]), targets[chosen])
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it without types
         optimiser.step()
         schedule.step()

@@ -98,7 +98,7 @@ class DocetaxelNeutropenia:
     """
 
     name = "neutropenia"
-    states = tuple(
+    states: tuple[Variable, ...] = tuple(
         Variable(name, unit)
         for name, unit in (
             *((f"amount_{k}", "mg") for k in (1, 2, 3)),
@@ -107,8 +107,10 @@ class DocetaxelNeutropenia:
             ("circulating", "1"),
         )
     )
-    inputs = (Variable("dose", "mg"), Variable("dose_time", "d"), Variable("infusion", "d"))
-    outputs = (Variable(NEUTROPHILS.name, NEUTROPHILS.unit, str(NEUTROPHILS.system), NEUTROPHILS.code),)
+    inputs: tuple[Variable, ...] = (Variable("dose", "mg"), Variable("dose_time", "d"), Variable("infusion", "d"))
+    outputs: tuple[Variable, ...] = (
+        Variable(NEUTROPHILS.name, NEUTROPHILS.unit, str(NEUTROPHILS.system), NEUTROPHILS.code),
+    )
 
     def __init__(self, row: ParameterRow = DDMODEL00000224, step_days: float = FINE_STEP_DAYS) -> None:
         self.step_days = step_days
