@@ -138,7 +138,7 @@ class WarpedGrid:
             [t, k].
         """
         nearest, weights = cubic_weights(self.node_days(interval_days), days)
-        return np.einsum("ts,tsk->tk", weights, values[nearest])
+        return np.asarray(np.einsum("ts,tsk->tk", weights, values[nearest]))
 
 
 def cubic_weights(nodes: Floats, days: Floats) -> tuple[Integers, Floats]:

@@ -8,9 +8,9 @@ import sys
 from collections.abc import Sequence
 
 from edge_twin.errors import EdgeTwinError
-from edge_twin_app.commands import bench, central, doctor, rehearse, replay, run
+from edge_twin_app.commands import bench, central, distill, doctor, rehearse, replay, run
 
-_COMMANDS = (run, replay, rehearse, central, doctor, bench)
+_COMMANDS = (run, replay, rehearse, central, doctor, bench, distill)
 
 
 def parser() -> argparse.ArgumentParser:

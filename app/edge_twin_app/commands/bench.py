@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
     if options.only:
         method, engine = options.only.split(":")
         work(method, engine, options.members)()
-        sys.stdout.write(f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6}\n")
+        sys.stdout.write(f"{own_peak_rss_mb()}\n")
         return 0
     document = measure(options.members, options.repeats, options.reference)
     sys.stdout.write(json.dumps(document, indent=1) + "\n" if options.json else _table(document))
@@ -172,6 +172,13 @@ def _peak_rss_mb(method: str, engine: str, members: int) -> float:
     command = [sys.executable, "-m", "edge_twin_app", "bench", "rehearse", "--only", f"{method}:{engine}"]
     result = subprocess.run([*command, "--members", str(members)], capture_output=True, text=True, check=True)  # noqa: S603 - our own command line
     return float(result.stdout.splitlines()[-1])
+
+
+def own_peak_rss_mb() -> float:
+    """Peak of this process, MB. The kernel's VmHWM: ``ru_maxrss`` would still hold the peak of the parent."""
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    (peak,) = (line.split()[1] for line in lines if line.startswith("VmHWM"))
+    return int(peak) * 1024 / 1e6
 
 
 def _table(document: dict[str, Any]) -> str:
