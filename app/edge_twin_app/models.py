@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edge_twin.bundle import load_bundle
-from edge_twin.engines import select_engine
+from edge_twin.engines import NUMPY, select_engine
 from edge_twin.engines.course_network import select_course_engine
 from edge_twin.reduced_model import ReducedModel
 from edge_twin.student import load_student
@@ -41,4 +41,4 @@ def load_surrogate(engine: str | None = None) -> SurrogateModel:
     bundle = load_bundle(bundle_path(COURSE_BUNDLE))
     student = load_student(bundle)
     chosen = select_course_engine(bundle, student, engine).engine
-    return SurrogateModel(bundle, student, chosen, load_model(MECHANISTIC_BUNDLE))
+    return SurrogateModel(bundle, student, chosen, load_model(MECHANISTIC_BUNDLE, NUMPY if engine == NUMPY else None))
