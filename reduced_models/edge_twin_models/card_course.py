@@ -77,8 +77,8 @@ informs a discussion between a patient and the oncology team; it recommends no d
 
 Three-compartment docetaxel pharmacokinetics and the Friberg model (J Clin Oncol 2002;20:4713-21), integrated in log
 space with the exact exposure of each step. Curves are aligned with the doses (warped time), decomposed into orthogonal
-modes, and a SiLU network gives the coefficients. Slope and dose enter as their product and the baseline as a factor, as in
-the teacher.
+modes, and a SiLU network gives the coefficients. Slope and dose enter as their product and the baseline as a
+factor, as in the teacher.
 """
 
 _LIMITS = """## Known failures and limits
