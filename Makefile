@@ -6,7 +6,7 @@ PYTEST_ARGS ?=
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow lint types imports format bench wheel clean distclean setup-run setup-dev
+.PHONY: help run test test-slow lint types imports format bench distill wheel clean distclean setup-run setup-dev
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -40,6 +40,9 @@ format: setup-dev ## rewrites the code in the house style
 
 bench: setup-dev ## performance tables (they inform, they never fail)
 	@set -e; for name in $(notdir $(basename $(wildcard tests/benchmarks/bench_*.py))); do echo "== $$name"; $(BIN)/python -m tests.benchmarks.$$name; done
+
+distill: setup-dev ## rebuilds the learned student of the neutropenia course (needs the extra 'distill')
+	@$(BIN)/edge-twin distill neutropenia --out reduced_models/edge_twin_models/bundles/neutropenia-course
 
 wheel: setup-run ## the wheel, in dist/
 	@$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .

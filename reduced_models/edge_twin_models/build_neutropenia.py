@@ -167,12 +167,7 @@ def manifest_document(certificate: Certificate, contents: Mapping[str, bytes]) -
         "title": "Neutrophils after docetaxel (Friberg model)",
         "drug": "docetaxel",
         "parameters": [_parameter(index, name) for index, name in enumerate(PARAMETERS)],
-        "fixed": _fixed(),
-        "pharmacokinetics": {
-            "rate_matrix_per_day": DOCETAXEL_PK.rate_matrix.tolist(),
-            "volume_l": DOCETAXEL_VOLUME_L,
-            "molar_factor_mg_per_umol": DOCETAXEL_MG_PER_UMOL,
-        },
+        **pharmacokinetics_document(),
         "outputs": [
             {
                 "name": NEUTROPHILS.name,
@@ -193,6 +188,18 @@ def manifest_document(certificate: Certificate, contents: Mapping[str, bytes]) -
         "certificate": certificate.as_json(),
         "card": "card.md",
         "files": {name: hashlib.sha256(content).hexdigest() for name, content in sorted(contents.items())},
+    }
+
+
+def pharmacokinetics_document() -> dict[str, Any]:
+    """The manifest's ``fixed`` and ``pharmacokinetics``."""
+    return {
+        "fixed": _fixed(),
+        "pharmacokinetics": {
+            "rate_matrix_per_day": DOCETAXEL_PK.rate_matrix.tolist(),
+            "volume_l": DOCETAXEL_VOLUME_L,
+            "molar_factor_mg_per_umol": DOCETAXEL_MG_PER_UMOL,
+        },
     }
 
 

@@ -1,0 +1,194 @@
+"""The learned student of a course of equal cycles: a small network, the modes of its curves, its envelope.
+
+    features = ln(mtt, slope, gamma, dose, interval)
+    latent   = W3·silu(W2·silu(W1·features + b1) + b2) + b3
+    count    = circ0 · max(exp(modes·latent + mean) - floor, 0)
+
+Modes and mean live on the dose-aligned grid of ``course``. The floor, a fraction of the baseline, keeps
+the logarithm from learning counts that no laboratory can tell from zero. Everything comes from one
+verified npz file and from numbers of the manifest; nothing is executed.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_twin.bundle import Bundle
+from edge_twin.course import Course, WarpedGrid
+from edge_twin.errors import BundleError
+from edge_twin.manifest import Reader
+
+COURSE_NETWORK = "course_network"
+ARRAYS = ("w1", "b1", "w2", "b2", "w3", "b3", "modes", "mean")
+MEMBER_FEATURES, SCHEDULE_FEATURES = 3, 2
+
+Floats = NDArray[np.float64]
+Singles = NDArray[np.float32]
+Booleans = NDArray[np.bool_]
+
+
+class CalendarBasis(NamedTuple):
+    """Modes and mean on the requested days of one course.
+
+    Attributes:
+        modes: [t, k]; mean: [t, 1]; both float32 and contiguous.
+    """
+
+    modes: Singles
+    mean: Singles
+
+
+@dataclass(frozen=True, slots=True)
+class CourseEnvelope:
+    """Where the student was certified.
+
+    Attributes:
+        low, high: [5] bounds of the logarithms of mtt, slope, gamma, dose, interval.
+        max_log_slope_dose: bound of ln(slope · dose).
+        infusion_days: length of every infusion.
+        centre, precision, max_distance: Mahalanobis guard of the features, [5], [5, 5] and the empirical
+            99 % quantile of the squared distance in the training design.
+    """
+
+    low: Floats
+    high: Floats
+    max_log_slope_dose: float
+    infusion_days: float
+    centre: Floats
+    precision: Floats
+    max_distance: float
+
+    def inside(self, features: Floats) -> Booleans:
+        """[n] whether features [n, 5] lie in the box, under the product bound and within the distance."""
+        boxed = ((features >= self.low) & (features <= self.high)).all(axis=1)
+        product = features[:, 1] + features[:, 3] <= self.max_log_slope_dose
+        away = features - self.centre
+        distance = ((away @ self.precision) * away).sum(axis=1)
+        return np.asarray(boxed & product & (distance <= self.max_distance))
+
+
+@dataclass(frozen=True, eq=False)
+class Student:
+    """Weights and what is known about them.
+
+    Attributes:
+        arrays: float32 by name: w1 [5, h], b1 [h], w2 [h, h], b2 [h], w3 [h, k], b3 [k], modes [g, k], mean [g].
+        grid: dose-aligned grid of modes and mean.
+        floor: fraction of the baseline.
+        envelope: see ``CourseEnvelope``.
+        log_half_width: simultaneous 95 % split-conformal half-width of ln(count / circ0 + floor), student
+            against teacher, after the way back to calendar days.
+    """
+
+    arrays: Mapping[str, Singles]
+    grid: WarpedGrid
+    floor: float
+    envelope: CourseEnvelope
+    log_half_width: float
+
+    @property
+    def parameters(self) -> int:
+        """Number of trained values and of values of the basis."""
+        return sum(array.size for array in self.arrays.values())
+
+    def features(self, log_parameters: Floats, course: Course) -> Floats:
+        """[n, 5] of members under a course with an interval."""
+        features = np.empty((len(log_parameters), MEMBER_FEATURES + SCHEDULE_FEATURES))
+        features[:, :MEMBER_FEATURES] = log_parameters[:, 1:]
+        features[:, MEMBER_FEATURES:] = schedule_features(course)
+        return features
+
+    def calendar(self, course: Course, days: Floats) -> CalendarBasis:
+        """The basis at calendar days.
+
+        Args:
+            course: with an interval.
+            days: [t] days after the first dose, in [0, horizon].
+        """
+        columns = np.column_stack((self.arrays["modes"], self.arrays["mean"])).astype(np.float64)
+        values = self.grid.calendar(columns, course.interval_days or 0.0, days).astype(np.float32)
+        return CalendarBasis(np.ascontiguousarray(values[:, :-1]), np.ascontiguousarray(values[:, -1:]))
+
+    def band(self, counts: Floats, baseline: Floats) -> tuple[Floats, Floats]:
+        """Simultaneous 95 % band of the teacher around the student's counts [t, n] with baselines [n]."""
+        offset = self.floor * baseline
+        factor = float(np.exp(self.log_half_width))
+        lower = np.maximum((counts + offset) / factor - offset, 0.0)
+        return lower, np.asarray((counts + offset) * factor - offset)
+
+
+def schedule_features(course: Course) -> Floats:
+    """[2] ln mg and ln days."""
+    return np.log([course.amount_mg, course.interval_days or 0.0])
+
+
+def load_student(bundle: Bundle) -> Student:
+    """The student of a verified bundle.
+
+    Raises:
+        BundleError: ``engine_kind_unknown`` for another kind of bundle, ``malformed``.
+    """
+    if bundle.engine.kind != COURSE_NETWORK:
+        raise BundleError(f"{bundle.id} holds no course network", reason="engine_kind_unknown")
+    item = Reader(bundle.manifest).child("student")
+    student = Student(
+        arrays=_arrays(bundle.files, item.text("weights")),
+        grid=WarpedGrid.from_json(item.child("grid")),
+        floor=item.number("floor", above=0.0),
+        envelope=_envelope(item.child("envelope")),
+        log_half_width=item.child("conformal").number("log_half_width", above=0.0),
+    )
+    _check_shapes(student)
+    return student
+
+
+def _arrays(files: Mapping[str, bytes], name: str) -> dict[str, Singles]:
+    try:
+        with np.load(io.BytesIO(files[name]), allow_pickle=False) as loaded:
+            arrays = {key: np.ascontiguousarray(loaded[key], np.float32) for key in ARRAYS}
+    except (KeyError, ValueError, OSError, EOFError, TypeError, AttributeError, BadZipFile) as error:
+        raise BundleError("the weights cannot be read", reason="malformed") from error
+    if not all(bool(np.isfinite(array).all()) for array in arrays.values()):
+        raise BundleError("a weight is not finite", reason="malformed")
+    return arrays
+
+
+def _check_shapes(student: Student) -> None:
+    arrays = student.arrays
+    hidden, modes = arrays["b1"].size, arrays["b3"].size
+    expected = {
+        "w1": (MEMBER_FEATURES + SCHEDULE_FEATURES, hidden),
+        "b1": (hidden,),
+        "w2": (hidden, hidden),
+        "b2": (hidden,),
+        "w3": (hidden, modes),
+        "b3": (modes,),
+        "modes": (student.grid.size, modes),
+        "mean": (student.grid.size,),
+    }
+    if wrong := [name for name, shape in expected.items() if arrays[name].shape != shape]:
+        raise BundleError(f"the weights {wrong[0]} have another shape", reason="malformed")
+
+
+def _envelope(item: Reader) -> CourseEnvelope:
+    low, high, centre = (np.array(item.matrix(name)[0]) for name in ("log_low", "log_high", "centre"))
+    precision = np.array(item.matrix("precision"))
+    size = MEMBER_FEATURES + SCHEDULE_FEATURES
+    if any(array.shape != (size,) for array in (low, high, centre)) or precision.shape != (size, size):
+        raise BundleError("the envelope has another shape", reason="malformed")
+    return CourseEnvelope(
+        low,
+        high,
+        item.number("max_log_slope_dose"),
+        item.number("infusion_days", low=0.0),
+        centre,
+        precision,
+        item.number("max_distance", above=0.0),
+    )

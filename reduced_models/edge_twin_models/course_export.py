@@ -1,0 +1,188 @@
+"""The student's network as npz, ONNX and LiteRT, the same bytes from the same weights."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_twin.student import ARRAYS, MEMBER_FEATURES
+
+Singles = NDArray[np.float32]
+
+OPSET, IR_VERSION = 20, 10
+_ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+def npz_bytes(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    """An npz file without time stamps."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name, array in arrays.items():
+            content = io.BytesIO()
+            np.lib.format.write_array(content, np.ascontiguousarray(array), allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy", _ZIP_EPOCH), content.getvalue())
+    return buffer.getvalue()
+
+
+def onnx_bytes(arrays: Mapping[str, Singles], floor: float, name: str) -> bytes:
+    """Log parameters, schedule and calendar basis in, counts [t, n] out; members along the last axis."""
+    from onnx import TensorProto, checker, helper, numpy_helper  # noqa: PLC0415 - only a distillation needs it
+
+    def node(operator: str, inputs: str, output: str, **attributes: Any) -> Any:  # noqa: ANN401 - any attribute
+        return helper.make_node(operator, inputs.split(), [output], name=output, **attributes)
+
+    def tensor(name: str, *shape: str | int) -> Any:  # noqa: ANN401 - onnx has no types
+        return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+
+    nodes = [
+        node("Transpose", "log_parameters", "log_rows"),
+        node("Gemm", "schedule_weights schedule first_bias", "bias", transB=1),
+        node("Gemm", "member_weights log_rows bias", "z1"),
+        node("Sigmoid", "z1", "s1"),
+        node("Mul", "z1 s1", "h1"),
+        node("Gemm", "second_weights h1 second_bias", "z2"),
+        node("Sigmoid", "z2", "s2"),
+        node("Mul", "z2 s2", "h2"),
+        node("Gemm", "third_weights h2 third_bias", "latent"),
+        node("Gemm", "modes latent mean", "log_relative"),
+        node("Exp", "log_relative", "raised"),
+        node("Sub", "raised floor", "relative"),
+        node("Max", "relative zero", "clipped"),
+        node("MatMul", "baseline_row log_rows", "log_baseline"),
+        node("Exp", "log_baseline", "baseline"),
+        node("Mul", "clipped baseline", "counts"),
+    ]
+    constants = {key: numpy_helper.from_array(value, key) for key, value in _constants(arrays, floor).items()}
+    graph = helper.make_graph(
+        nodes,
+        name,
+        [
+            tensor("log_parameters", "n", 4),
+            tensor("schedule", 1, 2),
+            tensor("modes", "t", arrays["b3"].size),
+            tensor("mean", "t", 1),
+        ],
+        [tensor("counts", "t", "n")],
+        initializer=list(constants.values()),
+    )
+    model = helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="edge_twin_models"
+    )
+    checker.check_model(model, full_check=True)
+    return bytes(model.SerializeToString(deterministic=True))
+
+
+def _constants(arrays: Mapping[str, Singles], floor: float) -> dict[str, Singles]:
+    first = arrays["w1"]
+    members = np.zeros((first.shape[1], 1 + MEMBER_FEATURES), np.float32)
+    members[:, 1:] = first[:MEMBER_FEATURES].T
+    return {
+        "member_weights": members,
+        "schedule_weights": np.ascontiguousarray(first[MEMBER_FEATURES:].T),
+        "first_bias": arrays["b1"][:, None],
+        "second_weights": np.ascontiguousarray(arrays["w2"].T),
+        "second_bias": arrays["b2"][:, None],
+        "third_weights": np.ascontiguousarray(arrays["w3"].T),
+        "third_bias": arrays["b3"][:, None],
+        "floor": np.array([floor], np.float32),
+        "zero": np.array([0.0], np.float32),
+        "baseline_row": np.array([[1.0, 0.0, 0.0, 0.0]], np.float32),
+    }
+
+
+def litert_bytes(arrays: Mapping[str, Singles]) -> bytes:
+    """Features [n, 5] in, latent [n, k] out, written directly as a flatbuffer with a dynamic batch."""
+    import flatbuffers  # noqa: PLC0415 - comes with ai-edge-litert
+    from ai_edge_litert import schema_py_generated as schema  # noqa: PLC0415 - only a distillation needs it
+
+    builder = _Litert(schema)
+    values = builder.tensor("features", (1, len(arrays["w1"])), None)
+    first = values
+    for layer in (1, 2, 3):
+        values = builder.connected(values, arrays[f"w{layer}"].T, arrays[f"b{layer}"], f"z{layer}")
+        if layer < 3:  # noqa: PLR2004 - the last layer is linear
+            values = builder.silu(values, arrays[f"b{layer}"].size, layer)
+    model = builder.model(first, values)
+    packer = flatbuffers.Builder(1024)
+    packer.Finish(model.Pack(packer), b"TFL3")
+    return bytes(packer.Output())
+
+
+class _Litert:
+    """A TFLite model under construction."""
+
+    def __init__(self, schema: Any) -> None:  # noqa: ANN401 - generated code without types
+        self.schema = schema
+        self.buffers = [schema.BufferT()]  # by convention the first one is empty
+        self.tensors: list[Any] = []
+        self.operators: list[Any] = []
+        self.codes = [
+            schema.BuiltinOperator.FULLY_CONNECTED,
+            schema.BuiltinOperator.LOGISTIC,
+            schema.BuiltinOperator.MUL,
+        ]
+
+    def tensor(self, name: str, shape: tuple[int, ...], data: Singles | None) -> int:
+        """Index of a new tensor; without data its first dimension is the batch."""
+        made = self.schema.TensorT()
+        made.name, made.shape, made.type = name.encode(), list(shape), self.schema.TensorType.FLOAT32
+        if data is None:
+            made.shapeSignature, made.buffer = [-1, *shape[1:]], 0
+        else:
+            buffer = self.schema.BufferT()
+            buffer.data = np.frombuffer(np.ascontiguousarray(data, "<f4").tobytes(), np.uint8)
+            self.buffers.append(buffer)
+            made.buffer = len(self.buffers) - 1
+        self.tensors.append(made)
+        return len(self.tensors) - 1
+
+    def connected(self, source: int, weights: Singles, bias: Singles, name: str) -> int:
+        """A fully connected layer with weights [outputs, inputs]."""
+        inputs = [source, self.tensor(f"{name}_w", weights.shape, weights), self.tensor(f"{name}_b", bias.shape, bias)]
+        options = self.schema.FullyConnectedOptionsT()
+        return self._operator(0, inputs, name, bias.size, (self.schema.BuiltinOptions.FullyConnectedOptions, options))
+
+    def silu(self, source: int, width: int, layer: int) -> int:
+        """SiLU, x · sigmoid(x)."""
+        gate = self._operator(1, [source], f"s{layer}", width, None)
+        options = (self.schema.BuiltinOptions.MulOptions, self.schema.MulOptionsT())
+        return self._operator(2, [source, gate], f"h{layer}", width, options)
+
+    def _operator(self, code: int, inputs: list[int], name: str, width: int, options: tuple[int, Any] | None) -> int:
+        made = self.schema.OperatorT()
+        output = self.tensor(name, (1, width), None)
+        made.opcodeIndex, made.inputs, made.outputs = code, inputs, [output]
+        if options:
+            made.builtinOptionsType, made.builtinOptions = options
+        self.operators.append(made)
+        return output
+
+    def model(self, first: int, last: int) -> Any:  # noqa: ANN401 - generated code without types
+        """The finished model."""
+        graph = self.schema.SubGraphT()
+        graph.name, graph.tensors, graph.operators = b"main", self.tensors, self.operators
+        graph.inputs, graph.outputs = [first], [last]
+        model = self.schema.ModelT()
+        model.version, model.description = 3, b"edge_twin_models"
+        model.subgraphs, model.buffers = [graph], self.buffers
+        model.operatorCodes = [self._code(code) for code in self.codes]
+        return model
+
+    def _code(self, builtin: int) -> Any:  # noqa: ANN401 - generated code without types
+        made = self.schema.OperatorCodeT()
+        made.builtinCode = made.deprecatedBuiltinCode = builtin
+        made.version = 1
+        return made
+
+
+def single_arrays(layers: tuple[tuple[NDArray[np.float64], NDArray[np.float64]], ...]) -> dict[str, Singles]:
+    """w1, b1, … as float32."""
+    arrays = {}
+    for number, (weight, bias) in enumerate(layers, start=1):
+        arrays[f"w{number}"], arrays[f"b{number}"] = weight.astype(np.float32), bias.astype(np.float32)
+    return {name: arrays[name] for name in ARRAYS if name in arrays}
