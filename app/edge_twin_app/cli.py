@@ -8,9 +8,9 @@ import sys
 from collections.abc import Sequence
 
 from edge_twin.errors import EdgeTwinError
-from edge_twin_app.commands import central, doctor, rehearse, replay, run
+from edge_twin_app.commands import central, doctor, models, rehearse, replay, run
 
-_COMMANDS = (run, replay, rehearse, central, doctor)
+_COMMANDS = (run, replay, rehearse, models, central, doctor)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -359,7 +359,7 @@ def test_a_key_that_others_may_read_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "key.toml"
     SITE.save(path)
     assert path.stat().st_mode & 0o777 == 0o600
-    os.chmod(path, 0o640)  # noqa: PTH101, S103 - the mistake under test
+    os.chmod(path, 0o640)  # noqa: PTH101 - the mistake under test
     assert key_refusal(lambda: SigningKey.load(path)) == "key_permissions"
 
 
