@@ -6,13 +6,14 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_twin.archive import MAX_ARCHIVE_BYTES
 from edge_twin.bundle import Bundle, load_bundle
 from edge_twin.errors import BundleError
-from edge_twin.installed import self_test
+from edge_twin.installed import InstalledModels, self_test
 from edge_twin.release import SUFFIX, signed_archive
 from edge_twin.signing import SigningKey
 from edge_twin.slots import State
@@ -52,10 +53,9 @@ def add_to(commands: Subparsers) -> None:
 def list_models(options: argparse.Namespace) -> int:
     """One row for each shipped and each installed version."""
     models = installed_models(options.models, trusted_keys(options.trusted))
-    rows = [_tried(name, "shipped", lambda name=name: _shipped_row(name, options)) for name in bundle_names()]
-    for name in models.names():
-        rows.append(_tried(name, "installed", lambda name=name: _installed_row(models.open(name), models.state(name))))
-    return _show(rows, options)
+    shipped = [_tried(name, "shipped", partial(_shipped_row, name, options)) for name in bundle_names()]
+    installed = [_tried(name, "installed", partial(_version_row, models, name)) for name in models.names()]
+    return _show([*shipped, *installed], options)
 
 
 def verify_file(options: argparse.Namespace) -> int:
@@ -145,6 +145,10 @@ def _tried(name: str, origin: str, make: Callable[[], Row]) -> Row:
 
 def _shipped_row(name: str, options: argparse.Namespace) -> Row:
     return _row(load_bundle(bundle_path(name), trusted_keys(options.trusted)), "shipped")
+
+
+def _version_row(models: InstalledModels, name: str) -> Row:
+    return _installed_row(models.open(name), models.state(name))
 
 
 def _installed_row(bundle: Bundle, state: State) -> Row:
