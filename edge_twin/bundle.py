@@ -1,7 +1,8 @@
-"""Reduced-model bundles: a directory of data that cannot execute, described by ``manifest.json``.
+"""Reduced-model bundles: a signed archive of data that cannot execute, described by ``manifest.json``.
 
-Every file is read once, its SHA-256 compared with the manifest, and only those bytes are used after
-that. Nothing is unpickled. What the manifest does not list may not be there.
+The signature over the manifest's bytes is verified before they are parsed; every file is read once, its
+SHA-256 compared with the manifest, and only those bytes are used after that. Nothing is unpickled or
+extracted. What the manifest does not list may not be there. During a build a bundle is a directory.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ import io
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import pairwise
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 from zipfile import BadZipFile
@@ -22,12 +23,15 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_twin.archive import MANIFEST, SIGNATURE, unpack
+from edge_twin.bundle_files import archive_files, directory_files, read_file
 from edge_twin.errors import BundleError
 from edge_twin.exposure import DoseEvent, LinearPharmacokinetics
-from edge_twin.manifest import Reader
+from edge_twin.manifest import Reader, release
+from edge_twin.signing import BUNDLE_TYPE, DEVELOPMENT_TRUST, TrustedKey, TrustedKeys
+from edge_twin.version import RUNTIME_VERSION
 
 SCHEMA = "edge_twin.bundle/1"
-MANIFEST = "manifest.json"
 CYCLE_DAYS = 21.0
 CLOCK_SLACK = 1e-10  # days; starts are differences of clock times in float days, true to a microsecond
 MARKS = ("P", "C", "U", "A")
@@ -140,6 +144,8 @@ class Bundle:
         card: model card, Markdown.
         files: verified bytes by name, without the manifest.
         manifest: the whole parsed manifest, for what later versions add.
+        digest: SHA-256 of the manifest's bytes, which names this very content.
+        signer: the key that signed it; None for an unsigned directory.
     """
 
     id: str
@@ -157,6 +163,13 @@ class Bundle:
     card: str
     files: Mapping[str, bytes]
     manifest: Mapping[str, Any]
+    digest: str = ""
+    signer: TrustedKey | None = None
+
+    @property
+    def engine_names(self) -> tuple[str, ...]:
+        """Engines for which the bundle was certified, as the manifest lists them."""
+        return Reader(self.manifest).texts("engines")
 
     @property
     def parameter_names(self) -> tuple[str, ...]:
@@ -194,20 +207,49 @@ class Bundle:
         return golden
 
 
-def load_bundle(path: Path) -> Bundle:
-    """Read and verify a bundle directory.
+def load_bundle(path: Path, trusted: TrustedKeys = DEVELOPMENT_TRUST, now: datetime | None = None) -> Bundle:
+    """Read and verify a signed archive, or the directory of a build.
+
+    Args:
+        path: archive, or a directory, which is unsigned and therefore refused in the production profile.
+        trusted: keys whose signature counts.
+        now: see ``open_bundle``.
 
     Raises:
-        BundleError: ``missing_file`` (also a missing manifest), ``unlisted_file``, ``path_outside``,
-            ``hash_mismatch``, ``schema_unsupported``, ``malformed``.
+        BundleError: as ``open_bundle``; for a directory ``unsigned``; ``missing_file`` (also a missing path).
     """
-    document = parse_manifest(_read(path, MANIFEST))
-    files = _verified_files(path, document)
-    try:
-        return _bundle(document, files)
-    except BundleError as error:
-        # One reason for whatever the manifest got wrong, also for values that other modules refuse.
-        raise BundleError(f"{MANIFEST}: {error}", reason="malformed") from error
+    if not path.is_dir():
+        return open_bundle(read_file(path.parent, path.name), trusted, now)
+    if trusted.production:
+        raise BundleError(f"{path.name} is an unsigned directory", reason="unsigned")
+    manifest = read_file(path, MANIFEST)
+    document = parse_manifest(manifest)
+    return _checked(manifest, document, directory_files(path, document.mapping("files")), None, now)
+
+
+def open_bundle(content: bytes, trusted: TrustedKeys = DEVELOPMENT_TRUST, now: datetime | None = None) -> Bundle:
+    """Verify a signed archive in memory.
+
+    Args:
+        content: of the archive.
+        trusted: keys whose signature counts.
+        now: aware UTC; an expired bundle is refused. None opens it whatever its age: a bundle that is in use
+            keeps running and its answers carry the refusal ``bundle_expired``.
+
+    Raises:
+        BundleError: the reasons of ``archive.unpack`` and of ``TrustedKeys.signer``; ``signature_missing``,
+            ``missing_file``, ``unlisted_file``, ``hash_mismatch``, ``schema_unsupported``, ``malformed``,
+            ``runtime_too_old``, ``bundle_expired``.
+    """
+    members = unpack(content)
+    if MANIFEST not in members:
+        raise BundleError(f"{MANIFEST} is missing from the bundle", reason="missing_file")
+    if SIGNATURE not in members:
+        raise BundleError("the bundle is not signed", reason="signature_missing")
+    manifest = members[MANIFEST]
+    signer = trusted.signer(BUNDLE_TYPE, manifest, members[SIGNATURE])
+    document = parse_manifest(manifest)
+    return _checked(manifest, document, archive_files(members, document.mapping("files")), signer, now)
 
 
 def parse_manifest(content: bytes) -> Reader:
@@ -302,38 +344,25 @@ def _inside_box(bundle: Bundle, log_parameters: Floats) -> NDArray[np.bool_]:
     return np.asarray((log_parameters >= bundle.log_low) & (log_parameters <= bundle.log_high))
 
 
-def _read(root: Path, name: str) -> bytes:
+def _checked(
+    manifest: bytes, document: Reader, files: Mapping[str, bytes], signer: TrustedKey | None, now: datetime | None
+) -> Bundle:
+    _refuse_older_runtime(document)
     try:
-        return (root / name).read_bytes()
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
-        raise BundleError(f"{name} is missing from the bundle", reason="missing_file") from error
-    except OSError as error:
-        raise BundleError(f"{name} cannot be read", reason="unreadable_file") from error
+        bundle = _bundle(document, files)
+    except BundleError as error:
+        # One reason for whatever the manifest got wrong, also for values that other modules refuse.
+        raise BundleError(f"{MANIFEST}: {error}", reason="malformed") from error
+    if now is not None and now >= bundle.expires:
+        raise BundleError(f"expired on {bundle.expires:%Y-%m-%d}", reason="bundle_expired")
+    return replace(bundle, digest=hashlib.sha256(manifest).hexdigest(), signer=signer)
 
 
-def _verified_files(root: Path, document: Reader) -> Mapping[str, bytes]:
-    listed = document.mapping("files")
-    for name in listed:
-        _check_name(root, name)
-    present = {entry.relative_to(root).as_posix() for entry in root.rglob("*") if not entry.is_dir()}
-    if unlisted := present - set(listed) - {MANIFEST}:
-        raise BundleError(f"{min(unlisted)} is not listed in {MANIFEST}", reason="unlisted_file")
-    contents: dict[str, bytes] = {}
-    for name, digest in listed.items():
-        contents[name] = _read(root, name)
-        if hashlib.sha256(contents[name]).hexdigest() != digest:
-            raise BundleError(f"{name} is not what {MANIFEST} describes", reason="hash_mismatch")
-    return MappingProxyType(contents)
-
-
-def _check_name(root: Path, name: str) -> None:
-    """Refuse names that leave the bundle, on any operating system, also through a symbolic link."""
-    pure = PurePosixPath(name)
-    plain = bool(name) and "\\" not in name and ":" not in name and "\0" not in name
-    if not plain or pure.is_absolute() or ".." in pure.parts or str(pure) in {MANIFEST, "."}:
-        raise BundleError(f"{name!r} is not a file of the bundle", reason="path_outside")
-    if not (root / name).resolve().is_relative_to(root.resolve()):
-        raise BundleError(f"{name!r} leaves the bundle", reason="path_outside")
+def _refuse_older_runtime(document: Reader) -> None:
+    """The manifest of a newer runtime may mean things that this one does not know, so this is looked at first."""
+    needed = document.release("min_runtime")
+    if needed > release(RUNTIME_VERSION):
+        raise BundleError(f"needs edge_twin {'.'.join(map(str, needed))}", reason="runtime_too_old")
 
 
 def _bundle(document: Reader, files: Mapping[str, bytes]) -> Bundle:
@@ -359,8 +388,16 @@ def _bundle(document: Reader, files: Mapping[str, bytes]) -> Bundle:
         engine=engine,
         card=_card(files[document.text("card")]),
         files=files,
-        manifest=MappingProxyType(dict(document.content)),
+        manifest=MappingProxyType(_with_engines(document, engine)),
     )
+
+
+def _with_engines(document: Reader, engine: EngineSpec) -> dict[str, Any]:
+    """The manifest; without a list of engines, numpy and, where there is a graph, onnxruntime."""
+    usual = ["onnxruntime", "numpy"] if engine.graph else ["numpy"]
+    content = {"engines": usual, **document.content}
+    Reader(content).texts("engines")
+    return content
 
 
 def _parameters(document: Reader) -> tuple[Parameter, ...]:

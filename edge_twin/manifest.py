@@ -10,10 +10,24 @@ from typing import Any
 
 from edge_twin.errors import BundleError
 
+_RELEASE_PARTS = 3
+_LONGEST_NUMBER = 9  # figures
+
 
 def malformed(message: str) -> BundleError:
     """The refusal of everything that is not of the expected kind."""
     return BundleError(message, reason="malformed")
+
+
+def release(text: str) -> tuple[int, int, int]:
+    """``"1.2.3"`` as numbers that can be compared."""
+    parts = text.split(".")
+    if len(parts) != _RELEASE_PARTS or not all(
+        part.isascii() and part.isdigit() and len(part) <= _LONGEST_NUMBER for part in parts
+    ):
+        raise malformed(f"{text!r} is not a release such as 1.2.3")
+    major, minor, patch = map(int, parts)
+    return major, minor, patch
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +82,19 @@ class Reader:
             return value.astimezone(UTC)
         except OverflowError as error:
             raise malformed(f"{key} is not a time") from error
+
+    def release(self, key: str) -> tuple[int, int, int]:
+        """A release such as ``"1.2.3"``; every runtime is new enough when the key is absent."""
+        return release(self.text(key)) if key in self.content else (0, 0, 0)
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        """A list of at least one non-empty string, each there once."""
+        value = self.content.get(key)
+        if not isinstance(value, list) or not value or not all(isinstance(item, str) and item for item in value):
+            raise malformed(f"{key} is not a list of texts")
+        if len(set(value)) != len(value):
+            raise malformed(f"{key} has an entry twice")
+        return tuple(value)
 
     def mapping(self, key: str) -> Mapping[str, str]:
         """An object whose values are strings."""

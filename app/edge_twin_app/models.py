@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
 from edge_twin.bundle import load_bundle
 from edge_twin.engines import NUMPY, select_engine
 from edge_twin.engines.course_network import select_course_engine
+from edge_twin.installed import InstalledModels
 from edge_twin.reduced_model import ReducedModel
+from edge_twin.signing import DEVELOPMENT_TRUST, TrustedKeys
 from edge_twin.student import load_student
 from edge_twin.surrogate import SurrogateModel
 from edge_twin_models import bundle_path
@@ -13,6 +20,7 @@ from edge_twin_models import bundle_path
 ENGINES = ("onnxruntime", "numpy")
 COURSE_BUNDLE = "neutropenia-course"
 MECHANISTIC_BUNDLE = "neutropenia"
+MODELS_VARIABLE, TRUSTED_VARIABLE = "EDGE_TWIN_MODELS", "EDGE_TWIN_TRUSTED"
 
 
 def load_model(name: str, engine: str | None = None) -> ReducedModel:
@@ -42,3 +50,36 @@ def load_surrogate(engine: str | None = None) -> SurrogateModel:
     student = load_student(bundle)
     chosen = select_course_engine(bundle, student, engine).engine
     return SurrogateModel(bundle, student, chosen, load_model(MECHANISTIC_BUNDLE, NUMPY if engine == NUMPY else None))
+
+
+def trusted_keys(path: Path | None = None) -> TrustedKeys:
+    """Keys of the file given, else of the file that ``EDGE_TWIN_TRUSTED`` names, else the DEVELOPMENT profile.
+
+    Raises:
+        BundleError: ``key_unreadable``, ``key_malformed``, ``development_key``.
+    """
+    named = path or _named(TRUSTED_VARIABLE)
+    return TrustedKeys.load(named) if named else DEVELOPMENT_TRUST
+
+
+def installed_models(
+    root: Path | None = None, trusted: TrustedKeys | None = None, clock: Callable[[], datetime] | None = None
+) -> InstalledModels:
+    """The models of this device.
+
+    Args:
+        root: folder; else ``EDGE_TWIN_MODELS``, else ``~/.edge-twin/models``.
+        trusted: see ``trusted_keys``, which is asked when None.
+        clock: aware UTC; the system's when None.
+    """
+    folder = root or _named(MODELS_VARIABLE) or Path.home() / ".edge-twin" / "models"
+    return InstalledModels(folder, trusted or trusted_keys(), clock or _system_clock)
+
+
+def _named(variable: str) -> Path | None:
+    value = os.environ.get(variable)
+    return Path(value) if value else None
+
+
+def _system_clock() -> datetime:
+    return datetime.now(UTC)

@@ -6,22 +6,32 @@ from importlib.resources import files
 from pathlib import Path
 
 from edge_twin.errors import BundleError
+from edge_twin.release import SUFFIX
+from edge_twin.signing import SigningKey
 
-_BUNDLES = Path(str(files(__name__))) / "bundles"
+_PACKAGE = Path(str(files(__name__)))
+_BUNDLES = _PACKAGE / "bundles"
 
 
 def bundle_path(name: str) -> Path:
-    """Directory of a shipped bundle.
+    """Signed archive of a shipped bundle; while it is being built, its directory.
 
     Raises:
         BundleError: ``bundle_unknown``.
     """
-    path = _BUNDLES / name
     if name not in bundle_names():
         raise BundleError(f"no bundle {name!r} is shipped", reason="bundle_unknown")
-    return path
+    archive = _BUNDLES / f"{name}{SUFFIX}"
+    return archive if archive.is_file() else _BUNDLES / name
 
 
 def bundle_names() -> tuple[str, ...]:
     """Names of the shipped bundles, sorted."""
-    return tuple(sorted(path.parent.name for path in _BUNDLES.glob("*/manifest.json")))
+    archives = {path.stem for path in _BUNDLES.glob(f"*{SUFFIX}")}
+    directories = {path.parent.name for path in _BUNDLES.glob("*/manifest.json")}
+    return tuple(sorted(archives | directories))
+
+
+def development_key() -> SigningKey:
+    """The key that signs the bundles of the repository; everybody has it, and production refuses it."""
+    return SigningKey.load(_PACKAGE / "development_key.toml")

@@ -1,4 +1,4 @@
-"""Builds the neutropenia bundle: ``python -m edge_twin_models.build_neutropenia [DIRECTORY]``.
+"""Builds the neutropenia bundle: ``python -m edge_twin_models.build_neutropenia [ARCHIVE]``.
 
 The same sources give the same bytes. What the build measures (against the teacher and between step
 lengths) is rounded up to one figure, so that the last bits of a processor's arithmetic do not show.
@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import math
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ from edge_twin.codes import NEUTROPHILS
 from edge_twin.engines import FRIBERG_TRANSIT
 from edge_twin.engines.numpy_friberg import PARAMETERS, NumpyFriberg
 from edge_twin.exposure import DEFAULT_MAX_STEP_DAYS, DoseEvent, exposure_grid
+from edge_twin.release import SUFFIX, signed_archive
+from edge_twin_models import development_key
 from edge_twin_models.card_neutropenia import card
 from edge_twin_models.friberg import (
     DDMODEL00000224,
@@ -124,7 +127,7 @@ def certify(patients: int = CERTIFICATE_PATIENTS, seed: int = CERTIFICATE_SEED) 
 
 
 def build(directory: Path, certificate: Certificate | None = None) -> None:
-    """Write the bundle.
+    """Write the bundle's files, unsigned.
 
     Args:
         directory: made when absent; files of the same names are replaced.
@@ -164,6 +167,7 @@ def manifest_document(certificate: Certificate, contents: Mapping[str, bytes]) -
         "version": VERSION,
         "created": CREATED,
         "expires": EXPIRES,
+        "min_runtime": "0.1.0",
         "title": "Neutrophils after docetaxel (Friberg model)",
         "drug": "docetaxel",
         "parameters": [_parameter(index, name) for index, name in enumerate(PARAMETERS)],
@@ -185,6 +189,7 @@ def manifest_document(certificate: Certificate, contents: Mapping[str, bytes]) -
             "graph": "model.onnx",
             "golden": "golden.npz",
         },
+        "engines": ["onnxruntime", "numpy"],
         "certificate": certificate.as_json(),
         "card": "card.md",
         "files": {name: hashlib.sha256(content).hexdigest() for name, content in sorted(contents.items())},
@@ -204,13 +209,15 @@ def pharmacokinetics_document() -> dict[str, Any]:
 
 
 def main() -> None:
-    """Build into the directory given, or into the package itself."""
+    """Build and sign the archive given, or the one in the package itself."""
     parser = argparse.ArgumentParser(description="Build the neutropenia bundle.")
-    default = Path(__file__).parent / "bundles" / BUNDLE_ID
-    parser.add_argument("directory", type=Path, nargs="?", default=default)
-    directory: Path = parser.parse_args().directory
-    build(directory)
-    print(f"bundle written to {directory}")  # noqa: T201 - a command line tells where its result is
+    default = Path(__file__).parent / "bundles" / f"{BUNDLE_ID}{SUFFIX}"
+    parser.add_argument("archive", type=Path, nargs="?", default=default)
+    archive: Path = parser.parse_args().archive
+    with tempfile.TemporaryDirectory() as directory:
+        build(Path(directory))
+        archive.write_bytes(signed_archive(Path(directory), development_key()))
+    print(f"bundle written to {archive}")  # noqa: T201 - a command line tells where its result is
 
 
 def _parameter(index: int, name: str) -> dict[str, Any]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from edge_twin_models import bundle_path
+from edge_twin.archive import SIGNATURE, unpack
+from edge_twin.bundle import load_bundle
+from edge_twin.release import signed_archive
+from edge_twin_models import bundle_path, development_key
 
 pytest.importorskip("onnx", reason="the bundle is built with onnx")
 
@@ -19,14 +21,20 @@ SHIPPED = bundle_path("neutropenia")
 
 
 def shipped_certificate() -> Certificate:
-    return Certificate.from_json(json.loads((SHIPPED / "manifest.json").read_bytes())["certificate"])
+    return Certificate.from_json(load_bundle(SHIPPED).manifest["certificate"])
 
 
 def test_a_rebuild_gives_the_shipped_bytes(tmp_path: Path) -> None:
     build(tmp_path, shipped_certificate())
-    assert {path.name for path in tmp_path.iterdir()} == {path.name for path in SHIPPED.iterdir()}
+    shipped = unpack(SHIPPED.read_bytes())
+    assert {path.name for path in tmp_path.iterdir()} == set(shipped) - {SIGNATURE}
     for path in tmp_path.iterdir():
-        assert path.read_bytes() == (SHIPPED / path.name).read_bytes(), path.name
+        assert path.read_bytes() == shipped[path.name], path.name
+    assert signed_archive(tmp_path, development_key()) == SHIPPED.read_bytes()
+
+
+def test_the_shipped_archive_is_small() -> None:
+    assert SHIPPED.stat().st_size < 400_000
 
 
 def test_the_certificate_promises_enough() -> None:
@@ -49,7 +57,7 @@ def test_the_certificate_is_reproduced() -> None:
 
 
 def test_the_graph_is_deterministic() -> None:
-    assert build_graph("neutropenia") == build_graph("neutropenia") == (SHIPPED / "model.onnx").read_bytes()
+    assert build_graph("neutropenia") == build_graph("neutropenia") == load_bundle(SHIPPED).files["model.onnx"]
 
 
 def test_the_chain_polynomials_are_the_truncated_exponential() -> None:

@@ -5,7 +5,6 @@ import copy
 import hashlib
 import io
 import json
-import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from edge_twin.archive import SIGNATURE, unpack
 from edge_twin.bundle import (
     SCHEMA,
     Bundle,
@@ -32,6 +32,7 @@ from edge_twin_models import bundle_names, bundle_path
 
 Change = Callable[[dict[str, Any]], None]
 SHIPPED = bundle_path("neutropenia")
+FILES = {name: data for name, data in unpack(SHIPPED.read_bytes()).items() if name != SIGNATURE}
 
 
 @pytest.fixture(name="shipped", scope="module")
@@ -41,7 +42,15 @@ def _shipped() -> Bundle:
 
 @pytest.fixture(name="copied")
 def _copied(tmp_path: Path) -> Path:
-    return Path(shutil.copytree(SHIPPED, tmp_path / "bundle"))
+    """The directory from which the shipped bundle was signed."""
+    return written(tmp_path / "bundle")
+
+
+def written(directory: Path) -> Path:
+    directory.mkdir(exist_ok=True)
+    for name, content in FILES.items():
+        (directory / name).write_bytes(content)
+    return directory
 
 
 def rewrite(directory: Path, change: Change) -> None:
@@ -142,6 +151,11 @@ def test_an_unknown_schema_is_refused(copied: Path, schema: object) -> None:
         lambda d: d.update(residual_log_sd=float("nan")),
         lambda d: d["engine"].update(max_step_days=0),
         lambda d: d["engine"].update(golden="absent.npz"),
+        lambda d: d.update(min_runtime="1.2"),
+        lambda d: d.update(min_runtime="1.2.x"),
+        lambda d: d.update(engines=[]),
+        lambda d: d.update(engines=["numpy", "numpy"]),
+        lambda d: d.update(engines="numpy"),
         lambda d: d.update(files=[]),
         lambda d: d["files"].update({"card.md": 1}),
         lambda d: d.update(residual_log_sd=10**400),
@@ -174,7 +188,7 @@ JSON_VALUES = st.recursive(
 
 @given(st.data())
 def test_any_value_anywhere_loads_or_is_refused(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
-    document = json.loads((SHIPPED / "manifest.json").read_bytes())
+    document = json.loads(FILES["manifest.json"])
     mutated = copy.deepcopy(document)
     place: Any = mutated
     while True:
@@ -184,9 +198,7 @@ def test_any_value_anywhere_loads_or_is_refused(tmp_path_factory: pytest.TempPat
             break
         place = place[key]
     place[key] = data.draw(JSON_VALUES)
-    directory = tmp_path_factory.mktemp("mutated")
-    for name in document["files"]:
-        shutil.copyfile(SHIPPED / name, directory / name)
+    directory = written(tmp_path_factory.mktemp("mutated"))
     (directory / "manifest.json").write_text(json.dumps(mutated), encoding="utf-8")
     with contextlib.suppress(BundleError):
         assert load_bundle(directory).manifest["schema"] == SCHEMA

@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from edge_twin.bundle import load_bundle
 from edge_twin.engines import select_engine
+from edge_twin.errors import BundleError
+from edge_twin.installed import InstalledModels
 from edge_twin.program import load_program
+from edge_twin_app.models import installed_models
 from edge_twin_models import bundle_path
 
 if TYPE_CHECKING:
@@ -44,7 +47,7 @@ def add_to(commands: Subparsers) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Look at everything and print; the exit status is 0 unless the twin itself cannot run."""
-    findings = [check() for check in _CHECKS] + [*_engines(), *_packages()]
+    findings = [check() for check in _CHECKS] + [*_installed(), *_engines(), *_packages()]
     to_confirm = _marked_thresholds()
     if options.json:
         rows = [finding._asdict() for finding in (*findings, *to_confirm)]
@@ -78,6 +81,24 @@ def _bundle() -> Finding:
     return Finding(
         f"bundle {BUNDLE}", works=True, detail=f"version {bundle.version}, expires {bundle.expires:%Y-%m-%d}"
     )
+
+
+def _installed() -> list[Finding]:
+    """The versions installed on this device, each verified as it lies on the disk."""
+    try:
+        models = installed_models()
+        return [_installed_version(models, name) for name in models.names()]
+    except BundleError as error:
+        return [Finding("installed models", works=False, detail=f"{error.reason}: {error}")]
+
+
+def _installed_version(models: InstalledModels, name: str) -> Finding:
+    try:
+        bundle, state = models.open(name), models.state(name)
+    except BundleError as error:
+        return Finding(f"installed {name}", works=False, detail=f"{error.reason}: {error}")
+    trial = "on trial" if state.on_trial else "committed"
+    return Finding(f"installed {name}", works=True, detail=f"version {bundle.version}, {trial}")
 
 
 def _bluetooth() -> Finding:
