@@ -119,6 +119,6 @@ def _epoch(network: Any, data: tuple[Any, Any], optimiser: Any, schedule: Any, b
         chosen = order[first : first + batch]
         loss = torch.nn.functional.mse_loss(network(inputs[chosen]), targets[chosen])
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it without types
+        loss.backward()
         optimiser.step()
         schedule.step()
