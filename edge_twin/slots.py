@@ -163,9 +163,10 @@ class SlotFolder:
     def sweep(self, state: State) -> None:
         """Remove the versions that ``state`` does not name; what cannot be removed is left for the next time."""
         kept = {str(slot.version) for slot in (state.active, state.committed, state.previous) if slot}
-        for folder in (self.path / _VERSIONS).iterdir():
-            if folder.name not in kept:
-                shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            for folder in (self.path / _VERSIONS).iterdir():
+                if folder.name not in kept:
+                    shutil.rmtree(folder, ignore_errors=True)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
