@@ -6,6 +6,7 @@ import functools
 import hashlib
 import io
 import json
+import os
 import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -15,7 +16,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_twin import slots
 from edge_twin.archive import MANIFEST, SIGNATURE, unpack
 from edge_twin.bundle import open_bundle
 from edge_twin.errors import BundleError
@@ -87,7 +87,7 @@ def committed(root: Path, *versions: int) -> InstalledModels:
 
 
 def grant(version: int, floor: int, key: SigningKey = SITE, **changes: Any) -> bytes:  # noqa: ANN401 - any field
-    fields = {"id": NAME, "version": version, "digest": slot(released(version)).digest, "floor": floor}
+    fields: dict[str, Any] = {"id": NAME, "version": version, "digest": slot(released(version)).digest, "floor": floor}
     fields |= {"expires": NOW + timedelta(days=1), **changes}
     return RollbackGrant(**fields).signed(key)
 
@@ -167,7 +167,7 @@ def test_an_expired_bundle_is_not_installed_but_keeps_running(tmp_path: Path) ->
     assert later.start(NAME).digest == slot(content).digest
 
 
-def test_hz_bundle_02_production_refuses_the_development_key(tmp_path: Path) -> None:
+def test_an_installation_in_production_refuses_the_development_key(tmp_path: Path) -> None:
     assert reason(lambda: device(tmp_path).install(SHIPPED)) == "development_key"
     assert reason(lambda: TrustedKeys(PRODUCTION, (development_key().trusted,))) == "development_key"
     assert device(tmp_path).names() == ()
@@ -355,8 +355,8 @@ class PowerCut(BaseException):
 
 
 def cut_at(monkeypatch: pytest.MonkeyPatch, call: str, count: int, *, after: bool) -> Callable[[], bool]:
-    """Raise at the ``count``-th ``os`` call of the slots, before or after it is done; tells whether it came to that."""
-    genuine, made = getattr(slots.os, call), [0]
+    """Raise at the ``count``-th ``os`` call, before or after it is done; tells whether it came to that."""
+    genuine, made = getattr(os, call), [0]
 
     def counted(*arguments: Any) -> Any:  # noqa: ANN401 - whatever os takes
         made[0] += 1
@@ -367,7 +367,7 @@ def cut_at(monkeypatch: pytest.MonkeyPatch, call: str, count: int, *, after: boo
             raise PowerCut
         return result
 
-    monkeypatch.setattr(slots.os, call, counted)
+    monkeypatch.setattr(os, call, counted)
     return lambda: made[0] >= count
 
 
@@ -451,6 +451,6 @@ def test_a_full_disk_is_named_and_the_old_version_runs(tmp_path: Path, monkeypat
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(slots.os, "fsync", full)
+        patch.setattr(os, "fsync", full)
         assert reason(lambda: models.install(released(2))) == "not_writable"
     assert models.start(NAME).version == 1
