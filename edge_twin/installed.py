@@ -15,16 +15,15 @@ from __future__ import annotations
 import json
 import logging
 import re
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from edge_twin.bundle import Bundle, open_bundle
-from edge_twin.engines import check_golden, select_engine
 from edge_twin.errors import BundleError
 from edge_twin.manifest import Reader
+from edge_twin.self_test import EngineResult, self_test
 from edge_twin.signing import GRANT_TYPE, SIGNATURE_BYTES, SigningKey, TrustedKeys
 from edge_twin.slots import Slot, SlotFolder, State
 
@@ -33,7 +32,6 @@ _LOG = logging.getLogger(__name__)
 GRANT_SCHEMA = "edge-twin.rollback-grant/1"
 MAX_GRANT_BYTES = 10_000
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-_ABSENT = ("library_missing", "engine_unknown")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,21 +45,6 @@ class Policy:
 
     max_starts: int = 3
     commit_after: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class EngineResult:
-    """One engine's self-test.
-
-    Attributes:
-        engine: its name.
-        difference: largest relative difference from the golden vectors; None when the device has no such engine.
-        milliseconds: for the golden vectors; None likewise.
-    """
-
-    engine: str
-    difference: float | None
-    milliseconds: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,37 +85,6 @@ def open_grant(content: bytes, trusted: TrustedKeys) -> RollbackGrant:
         return RollbackGrant(reader.text("id"), *numbers, reader.time("expires"))
     except (ValueError, AttributeError, RecursionError, BundleError) as error:
         raise BundleError("the grant cannot be read", reason="grant_malformed") from error
-
-
-def self_test(bundle: Bundle, timer: Callable[[], float] = time.perf_counter) -> tuple[EngineResult, ...]:
-    """Ask every engine that the bundle lists for the golden vectors.
-
-    Args:
-        bundle: verified.
-        timer: seconds.
-
-    Raises:
-        BundleError: ``self_test_failed`` when an engine of this device answers wrong, or when it has none of them.
-    """
-    results = tuple(_engine_result(bundle, name, timer) for name in bundle.engine_names)
-    if all(result.difference is None for result in results):
-        raise BundleError("this device has no engine for the bundle", reason="self_test_failed")
-    return results
-
-
-def _engine_result(bundle: Bundle, name: str, timer: Callable[[], float]) -> EngineResult:
-    try:
-        choice = select_engine(bundle, prefer=name)
-        refusal = choice.refused.get(name)
-    except BundleError as error:
-        refusal = f"{error.reason}: {error}"
-    if refusal and refusal.startswith(_ABSENT):
-        return EngineResult(name, None, None)
-    if refusal:
-        raise BundleError(f"self-test of {name}: {refusal}", reason="self_test_failed")
-    begin = timer()
-    difference = check_golden(choice.engine, bundle)
-    return EngineResult(name, difference, 1e3 * (timer() - begin))
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,10 +172,10 @@ class InstalledModels:
             if state:
                 self._refuse_version(state, bundle, grant)
             engines = self_test(bundle)
-            if state and state.active == slot:
-                folder.write_archive(slot, content)
-                return Installation(bundle, engines, changed=False)
             folder.write_archive(slot, content)
+            if state and state.active == slot:
+                _forgive(folder, state)
+                return Installation(bundle, engines, changed=False)
             following = replace(state, active=slot, starts=0, healthy=0) if state else State(slot)
             folder.write_state(following)
             folder.sweep(following)
@@ -236,8 +188,8 @@ class InstalledModels:
         Rolls back by itself when the version crashed too often or its archive is damaged.
 
         Raises:
-            BundleError: ``not_installed``, ``state_unreadable``; ``crash_loop`` or the reason of the refusal when
-                there is nothing to roll back to.
+            BundleError: ``not_installed``, ``state_unreadable``, ``not_writable``; ``crash_loop`` or the reason of the
+                refusal when there is nothing to roll back to.
         """
         folder = self._folder(name)
         with folder.locked():
@@ -265,6 +217,7 @@ class InstalledModels:
             following = _committed(state) if commits else replace(state, starts=0, healthy=reports)
             if following != state:
                 folder.write_state(following)
+                folder.sweep(following)
         return commits
 
     def rollback(self, name: str) -> Slot:
@@ -330,6 +283,12 @@ class InstalledModels:
         folder.write_state(replace(_rolled_back(state), starts=1))
         _LOG.error("bundle %s version %d: %s: rolled back", name, state.active.version, error)
         return bundle
+
+
+def _forgive(folder: SlotFolder, state: State) -> None:
+    """Installing the same again mends its archive and gives a version that crashed its starts back."""
+    if state.starts:
+        folder.write_state(replace(state, starts=0))
 
 
 def _committed(state: State) -> State:

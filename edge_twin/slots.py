@@ -158,14 +158,20 @@ class SlotFolder:
         Raises:
             BundleError: ``not_writable``.
         """
-        self._replace(self._archive_path(slot), content)
+        path = self._archive_path(slot)
+        self._replace(path, content)
+        try:
+            _flush_folders(path)
+        except OSError as error:
+            raise _not_writable(path.parent) from error
 
     def sweep(self, state: State) -> None:
         """Remove the versions that ``state`` does not name; what cannot be removed is left for the next time."""
         kept = {str(slot.version) for slot in (state.active, state.committed, state.previous) if slot}
-        for folder in (self.path / _VERSIONS).iterdir():
-            if folder.name not in kept:
-                shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            for folder in (self.path / _VERSIONS).iterdir():
+                if folder.name not in kept:
+                    shutil.rmtree(folder, ignore_errors=True)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -188,7 +194,7 @@ class SlotFolder:
 
     def _replace(self, path: Path, content: bytes) -> None:
         try:
-            _make_folders(path.parent)
+            path.parent.mkdir(parents=True, exist_ok=True)
             beside = path.with_name(path.name + ".new")
             with beside.open("wb") as file:
                 file.write(content)
@@ -200,12 +206,14 @@ class SlotFolder:
             raise _not_writable(path.parent) from error
 
 
-def _make_folders(path: Path) -> None:
-    """Make a folder; its name must be on the disk before a state names what is in it."""
-    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
-    path.mkdir(parents=True, exist_ok=True)
-    for folder in missing:
-        _flush_folder(folder.parent)
+def _flush_folders(path: Path) -> None:
+    """The names of a version's folders must be on the disk before a state names the version.
+
+    They are flushed each time, also when an earlier, interrupted call has made them.
+    """
+    versions = path.parent.parent
+    for folder in (versions, versions.parent, versions.parent.parent):
+        _flush_folder(folder)
 
 
 def _flush_folder(path: Path) -> None:

@@ -83,6 +83,17 @@ _CANDIDATES: Mapping[str, Callable[[Bundle], Engine]] = MappingProxyType(
 )
 
 
+def named_engine(bundle: Bundle, name: str) -> Engine:
+    """The engine ``name``, not yet checked.
+
+    Raises:
+        BundleError: ``engine_unknown``, or why the engine cannot run the bundle.
+    """
+    if name not in _CANDIDATES:
+        raise BundleError(f"there is no engine {name!r}", reason="engine_unknown")
+    return _CANDIDATES[name](bundle)
+
+
 def select_engine(bundle: Bundle, prefer: str | None = None) -> EngineChoice:
     """The first engine that reproduces the golden vectors.
 
@@ -135,6 +146,7 @@ __all__ = [
     "EngineChoice",
     "check_golden",
     "kind_of",
+    "named_engine",
     "numpy_engine",
     "select_engine",
 ]

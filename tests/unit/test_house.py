@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from edge_twin.version import RUNTIME_VERSION
+
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = {
     "edge_twin": ROOT / "edge_twin",
@@ -112,6 +114,11 @@ def test_import_contracts_know_every_package() -> None:
 
 
 # --- packaging -------------------------------------------------------------------------------------
+
+
+def test_the_runtime_knows_its_release() -> None:
+    """Bundles name the oldest runtime that they need; that runtime must not be another one than the package."""
+    assert pyproject()["project"]["version"] == RUNTIME_VERSION
 
 
 @pytest.mark.parametrize("package", PACKAGES)

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from edge_twin.archive import MAX_ARCHIVE_BYTES
 from edge_twin.bundle import Bundle, load_bundle
 from edge_twin.errors import BundleError
-from edge_twin.installed import InstalledModels, self_test
+from edge_twin.installed import InstalledModels
 from edge_twin.release import SUFFIX, signed_archive
+from edge_twin.self_test import self_test
 from edge_twin.signing import SigningKey
 from edge_twin.slots import State
 from edge_twin_app.models import installed_models, trusted_keys

@@ -1,0 +1,84 @@
+"""Self-test of a bundle: every engine that it lists and that this device has must reproduce the golden vectors."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from edge_twin import cycle, engines
+from edge_twin.bundle import Bundle
+from edge_twin.engines import course_network
+from edge_twin.errors import BundleError
+from edge_twin.student import COURSE_NETWORK, load_student
+
+_ABSENT = ("library_missing", "engine_unknown")
+
+
+@dataclass(frozen=True, slots=True)
+class EngineResult:
+    """One engine's self-test.
+
+    Attributes:
+        engine: its name.
+        difference: largest relative difference from the golden vectors; None when the device has no such engine.
+        milliseconds: for making the engine and the golden vectors; None likewise.
+    """
+
+    engine: str
+    difference: float | None
+    milliseconds: float | None
+
+
+def self_test(bundle: Bundle, timer: Callable[[], float] = time.perf_counter) -> tuple[EngineResult, ...]:
+    """Ask every engine that the bundle lists for the golden vectors.
+
+    Args:
+        bundle: verified; of any kind that this runtime knows.
+        timer: seconds.
+
+    Raises:
+        BundleError: ``self_test_failed`` when an engine of this device answers wrong, or when it has none of them.
+    """
+    results = tuple(_engine_result(bundle, name, timer) for name in bundle.engine_names)
+    if all(result.difference is None for result in results):
+        raise BundleError("this device has no engine for the bundle", reason="self_test_failed")
+    return results
+
+
+def _engine_result(bundle: Bundle, name: str, timer: Callable[[], float]) -> EngineResult:
+    begin = timer()
+    try:
+        difference = _CHECKS.get(bundle.engine.kind, _equations)(bundle, name)
+    except BundleError as error:
+        if error.reason in _ABSENT:
+            return EngineResult(name, None, None)
+        raise BundleError(f"self-test of {name}: {error.reason}: {error}", reason="self_test_failed") from error
+    return EngineResult(name, difference, 1e3 * (timer() - begin))
+
+
+def _equations(bundle: Bundle, name: str) -> float:
+    return engines.check_golden(engines.named_engine(bundle, name), bundle)
+
+
+def _course_network(bundle: Bundle, name: str) -> float:
+    if name not in course_network.CANDIDATES:
+        raise _unknown(name)
+    student = load_student(bundle)
+    return course_network.check_course_golden(course_network.CANDIDATES[name](bundle, student), bundle, student)
+
+
+def _cycle_operator(bundle: Bundle, name: str) -> float:
+    if name != engines.NUMPY:
+        raise _unknown(name)
+    return cycle.check_golden(cycle.CycleOperator(bundle), bundle)
+
+
+_CHECKS: Mapping[str, Callable[[Bundle, str], float]] = MappingProxyType(
+    {COURSE_NETWORK: _course_network, cycle.CYCLE_OPERATOR: _cycle_operator}
+)
+
+
+def _unknown(name: str) -> BundleError:
+    return BundleError(f"there is no engine {name!r}", reason="engine_unknown")
