@@ -94,6 +94,11 @@ class SurrogateModel:
         """Standard deviation of ln(measured) - ln(modelled)."""
         return self.bundle.residual_log_sd
 
+    @property
+    def log_box(self) -> tuple[Floats, Floats]:
+        """Bounds of the log parameters of the mechanistic model, which answers where the student may not."""
+        return self.fallback.log_box
+
     def prior_sample(self, members: int, seed: int) -> Floats:
         """Log parameters of a virtual population, shape [members, parameters]."""
         return self.fallback.prior_sample(members, seed)
