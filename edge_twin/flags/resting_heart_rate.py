@@ -9,7 +9,6 @@ that is worn in windows has no motionless minutes to average.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
 from statistics import median
 
 from edge_twin.contract import Evidence, Flag, FlagKind, Urgency
@@ -18,8 +17,6 @@ from edge_twin.features.calendar import local_date
 from edge_twin.flags.situation import Situation
 from edge_twin.observation import Origin
 
-STILL_TONIGHT = timedelta(hours=36)  # a night older than this says nothing about today (assumed)
-
 
 def heart_rate_flags(situation: Situation) -> Iterator[Flag]:
     """The red rule on the newest nights."""
@@ -27,7 +24,9 @@ def heart_rate_flags(situation: Situation) -> Iterator[Flag]:
     nights = [night for night in nights if night.end <= situation.now]
     if len(nights) < situation.threshold("resting_heart_rate", "nights_needed"):
         return
-    if situation.now - nights[-1].end > STILL_TONIGHT or not _red(situation, nights):
+    if situation.now - nights[-1].end > situation.span("resting_heart_rate", "fresh_hours"):
+        return
+    if not _red(situation, nights):
         return
     yield _flag(nights)
 

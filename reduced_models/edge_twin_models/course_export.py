@@ -14,7 +14,6 @@ from edge_twin.student import ARRAYS, MEMBER_FEATURES
 
 Singles = NDArray[np.float32]
 
-OPSET, IR_VERSION = 20, 10
 _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -31,10 +30,9 @@ def npz_bytes(arrays: Mapping[str, NDArray[Any]]) -> bytes:
 
 def onnx_bytes(arrays: Mapping[str, Singles], floor: float, name: str) -> bytes:
     """Log parameters, schedule and calendar basis in, counts [t, n] out; members along the last axis."""
-    from onnx import TensorProto, checker, helper, numpy_helper  # noqa: PLC0415 - only a distillation needs it
+    from onnx import TensorProto, helper, numpy_helper  # noqa: PLC0415 - only a distillation needs it
 
-    def node(operator: str, inputs: str, output: str, **attributes: Any) -> Any:  # noqa: ANN401 - any attribute
-        return helper.make_node(operator, inputs.split(), [output], name=output, **attributes)
+    from edge_twin_models.graph_parts import model_bytes, node  # noqa: PLC0415 - imports onnx
 
     def tensor(name: str, *shape: str | int) -> Any:  # noqa: ANN401 - onnx has no types
         return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
@@ -70,11 +68,7 @@ def onnx_bytes(arrays: Mapping[str, Singles], floor: float, name: str) -> bytes:
         [tensor("counts", "t", "n")],
         initializer=list(constants.values()),
     )
-    model = helper.make_model(
-        graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="edge_twin_models"
-    )
-    checker.check_model(model, full_check=True)
-    return bytes(model.SerializeToString(deterministic=True))
+    return model_bytes(graph)
 
 
 def _constants(arrays: Mapping[str, Singles], floor: float) -> dict[str, Singles]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import TensorProto, checker, helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
 from edge_twin.engines.numpy_friberg import (
     CIRCULATING_FLOOR,
@@ -21,9 +21,8 @@ from edge_twin.engines.numpy_friberg import (
     HOURS_PER_DAY,
     TRANSIT_RATE_COUNT,
 )
+from edge_twin_models.graph_parts import index_tensors, model_bytes, node
 
-OPSET = 20
-IR_VERSION = 10
 _ORDERS = 4
 _CHAIN = 4
 
@@ -69,11 +68,7 @@ def build_graph(name: str, *, element: int = TensorProto.DOUBLE) -> bytes:
         [helper.make_tensor_value_info("counts", element, ["nodes", "n"])],
         initializer=constants.tensors,
     )
-    model = helper.make_model(
-        graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="edge_twin_models"
-    )
-    checker.check_model(model, full_check=True)
-    return bytes(model.SerializeToString(deterministic=True))
+    return model_bytes(graph)
 
 
 class _Constants:
@@ -102,38 +97,33 @@ class _Constants:
             "four": [4],
         }
         self.tensors = [numpy_helper.from_array(v.astype(self._dtype), k) for k, v in values.items()]
-        self.tensors += [numpy_helper.from_array(np.array(v, dtype=np.int64), k) for k, v in shapes.items()]
-
-
-def _node(operator: str, inputs: str, output: str, **attributes: Any) -> Any:  # noqa: ANN401 - attributes of any kind
-    outputs = output.split()
-    return helper.make_node(operator, inputs.split(), outputs, name=outputs[0], **attributes)
+        self.tensors += index_tensors(shapes)
 
 
 def _parameter_nodes() -> list[Any]:
     """Rows [1, n] of the parameters, powers of ktr [5, 1, n] and the initial state."""
     return [
-        _node("Transpose", "log_parameters", "log_rows"),
-        _node("Exp", "log_rows", "rows"),
-        _node("Split", "rows", "circ0 mtt slope gamma", axis=0, num_outputs=4),
-        _node("Div", "transit_hours mtt", "ktr"),
-        _node("Mul", "ktr slope", "kill"),
-        _node("Neg", "gamma", "minus_gamma"),
-        _node("Pow", "ktr exponents_members", "ktr_powers_flat"),
-        _node("Reshape", "ktr_powers_flat members_shape", "ktr_powers"),
-        _node("Sub", "ktr ktr", "nothing"),
-        _node("Exp", "nothing", "baseline"),
-        _node("Concat", " ".join(["baseline"] * _CHAIN), "chain_start", axis=0),
+        node("Transpose", "log_parameters", "log_rows"),
+        node("Exp", "log_rows", "rows"),
+        node("Split", "rows", "circ0 mtt slope gamma", axis=0, num_outputs=4),
+        node("Div", "transit_hours mtt", "ktr"),
+        node("Mul", "ktr slope", "kill"),
+        node("Neg", "gamma", "minus_gamma"),
+        node("Pow", "ktr exponents_members", "ktr_powers_flat"),
+        node("Reshape", "ktr_powers_flat members_shape", "ktr_powers"),
+        node("Sub", "ktr ktr", "nothing"),
+        node("Exp", "nothing", "baseline"),
+        node("Concat", " ".join(["baseline"] * _CHAIN), "chain_start", axis=0),
     ]
 
 
 def _step_nodes() -> list[Any]:
     """Durations [k, 1], exposures [k, 1] and powers of the durations [k, 5, 1, 1]."""
     return [
-        _node("Slice", "steps zero one last_axis", "durations"),
-        _node("Slice", "steps one two last_axis", "exposures"),
-        _node("Pow", "durations exponents_steps", "duration_powers_flat"),
-        _node("Reshape", "duration_powers_flat steps_shape", "duration_powers"),
+        node("Slice", "steps zero one last_axis", "durations"),
+        node("Slice", "steps one two last_axis", "exposures"),
+        node("Pow", "durations exponents_steps", "duration_powers_flat"),
+        node("Reshape", "duration_powers_flat steps_shape", "duration_powers"),
     ]
 
 
@@ -141,43 +131,43 @@ def _scan_node(element: int) -> Any:  # noqa: ANN401 - onnx has no types
     """One step; parameters and constants come from the outer graph."""
     info = helper.make_tensor_value_info
     nodes = [
-        _node("Mul", "ktr duration", "transits"),
+        node("Mul", "ktr duration", "transits"),
         # Feedback half a step ahead.
-        _node("Slice", "chain three four first_axis", "circulating"),
-        _node("Slice", "chain two three first_axis", "last_transit"),
-        _node("Slice", "chain one two first_axis", "second_transit"),
-        _node("Sub", "last_transit circulating", "inflow"),
-        _node("Sub", "second_transit last_transit", "upstream_inflow"),
-        _node("Sub", "upstream_inflow inflow", "curvature"),
-        _node("Mul", "transits half", "half_transits"),
-        _node("Mul", "half_transits half", "quarter_transits"),
-        _node("Mul", "curvature quarter_transits", "bend"),
-        _node("Add", "inflow bend", "bent_inflow"),
-        _node("Mul", "bent_inflow half_transits", "half_change"),
-        _node("Add", "circulating half_change", "ahead"),
-        _node("Max", "ahead floor", "ahead_floored"),
-        _node("Log", "ahead_floored", "log_ahead"),
-        _node("Mul", "log_ahead minus_gamma", "log_feedback"),
-        _node("Exp", "log_feedback", "feedback"),
+        node("Slice", "chain three four first_axis", "circulating"),
+        node("Slice", "chain two three first_axis", "last_transit"),
+        node("Slice", "chain one two first_axis", "second_transit"),
+        node("Sub", "last_transit circulating", "inflow"),
+        node("Sub", "second_transit last_transit", "upstream_inflow"),
+        node("Sub", "upstream_inflow inflow", "curvature"),
+        node("Mul", "transits half", "half_transits"),
+        node("Mul", "half_transits half", "quarter_transits"),
+        node("Mul", "curvature quarter_transits", "bend"),
+        node("Add", "inflow bend", "bent_inflow"),
+        node("Mul", "bent_inflow half_transits", "half_change"),
+        node("Add", "circulating half_change", "ahead"),
+        node("Max", "ahead floor", "ahead_floored"),
+        node("Log", "ahead_floored", "log_ahead"),
+        node("Mul", "log_ahead minus_gamma", "log_feedback"),
+        node("Exp", "log_feedback", "feedback"),
         # Proliferating pool in the middle and at the end.
-        _node("Mul", "kill exposure", "killed"),
-        _node("Sub", "transits killed", "net_transits"),
-        _node("Mul", "feedback net_transits", "gain"),
-        _node("Sub", "gain transits", "growth"),
-        _node("Mul", "growth half", "half_growth"),
-        _node("Add", "log_proliferating half_growth", "log_middle"),
-        _node("Add", "log_middle half_growth", "log_proliferating_next"),
-        _node("Exp", "log_proliferating", "proliferating"),
-        _node("Exp", "log_middle", "middle"),
-        _node("Exp", "log_proliferating_next", "proliferating_next"),
+        node("Mul", "kill exposure", "killed"),
+        node("Sub", "transits killed", "net_transits"),
+        node("Mul", "feedback net_transits", "gain"),
+        node("Sub", "gain transits", "growth"),
+        node("Mul", "growth half", "half_growth"),
+        node("Add", "log_proliferating half_growth", "log_middle"),
+        node("Add", "log_middle half_growth", "log_proliferating_next"),
+        node("Exp", "log_proliferating", "proliferating"),
+        node("Exp", "log_middle", "middle"),
+        node("Exp", "log_proliferating_next", "proliferating_next"),
         # Chain.
-        _node("Concat", "proliferating middle proliferating_next chain", "driven", axis=0),
-        _node("MatMul", "polynomials driven", "terms_flat"),
-        _node("Reshape", "terms_flat terms_shape", "terms"),
-        _node("Mul", "ktr_powers step_powers", "powers"),
-        _node("Mul", "terms powers", "weighted"),
-        _node("ReduceSum", "weighted first_axis", "chain_next", keepdims=0),
-        _node("Slice", "chain_next three four first_axis", "fraction"),
+        node("Concat", "proliferating middle proliferating_next chain", "driven", axis=0),
+        node("MatMul", "polynomials driven", "terms_flat"),
+        node("Reshape", "terms_flat terms_shape", "terms"),
+        node("Mul", "ktr_powers step_powers", "powers"),
+        node("Mul", "terms powers", "weighted"),
+        node("ReduceSum", "weighted first_axis", "chain_next", keepdims=0),
+        node("Slice", "chain_next three four first_axis", "fraction"),
     ]
     body = helper.make_graph(
         nodes,
@@ -208,7 +198,7 @@ def _scan_node(element: int) -> Any:  # noqa: ANN401 - onnx has no types
 def _output_nodes() -> list[Any]:
     """Fractions [k, 1, n] to counts [k + 1, n], baseline first."""
     return [
-        _node("Squeeze", "fractions last_axis", "fraction_rows"),
-        _node("Concat", "baseline fraction_rows", "all_fractions", axis=0),
-        _node("Mul", "all_fractions circ0", "counts"),
+        node("Squeeze", "fractions last_axis", "fraction_rows"),
+        node("Concat", "baseline fraction_rows", "all_fractions", axis=0),
+        node("Mul", "all_fractions circ0", "counts"),
     ]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import TensorProto, checker, helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
 from edge_twin.concentration import QUADRATURE_WEIGHTS
 from edge_twin.engines.numpy_jost import (
@@ -17,9 +17,8 @@ from edge_twin.engines.numpy_jost import (
     TRANSIT_ORDER,
     TRANSIT_TABLE,
 )
+from edge_twin_models.graph_parts import index_tensors, model_bytes, node
 
-OPSET = 20
-IR_VERSION = 10
 ELEMENT = TensorProto.DOUBLE  # as in the numpy engine; see ``onnxruntime_engine`` on single precision
 
 Floats = NDArray[np.float64]
@@ -42,11 +41,7 @@ def build_graph(name: str, kwbc_per_day: float) -> bytes:
         [info("counts", ELEMENT, ["nodes", "n"])],
         initializer=_constants(kwbc_per_day),
     )
-    model = helper.make_model(
-        graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="edge_twin_models"
-    )
-    checker.check_model(model, full_check=True)
-    return bytes(model.SerializeToString(deterministic=True))
+    return model_bytes(graph)
 
 
 def _constants(kwbc_per_day: float) -> list[Any]:
@@ -75,97 +70,92 @@ def _constants(kwbc_per_day: float) -> list[Any]:
         "all_columns": [STEP_COLUMNS],
     }
     tensors = [numpy_helper.from_array(np.asarray(v, np.float64), k) for k, v in values.items()]
-    return tensors + [numpy_helper.from_array(np.array(v, dtype=np.int64), k) for k, v in shapes.items()]
-
-
-def _node(operator: str, inputs: str, output: str, **attributes: Any) -> Any:  # noqa: ANN401 - attributes of any kind
-    outputs = output.split()
-    return helper.make_node(operator, inputs.split(), outputs, name=outputs[0], **attributes)
+    return tensors + index_tensors(shapes)
 
 
 def _parameter_nodes() -> list[Any]:
     """Rows [1, n] of the parameters, powers of ktr [order, n] and the initial state."""
     return [
-        _node("Transpose", "log_parameters", "log_rows"),
-        _node("Exp", "log_rows", "rows"),
-        _node("Split", "rows", "wbc0 ktr slope gamma", axis=0, num_outputs=4),
-        _node("Neg", "gamma", "minus_gamma"),
-        _node("Sub", "ktr ktr", "nothing"),
-        _node("Exp", "nothing", "baseline"),
+        node("Transpose", "log_parameters", "log_rows"),
+        node("Exp", "log_rows", "rows"),
+        node("Split", "rows", "wbc0 ktr slope gamma", axis=0, num_outputs=4),
+        node("Neg", "gamma", "minus_gamma"),
+        node("Sub", "ktr ktr", "nothing"),
+        node("Exp", "nothing", "baseline"),
     ]
 
 
 def _step_nodes() -> list[Any]:
     """Durations [k, 1], ln(1 + C) [k, 3] and the scalar responses of each step [k, 7]."""
     return [
-        _node("Slice", "steps zero one last_axis", "durations"),
-        _node("Slice", "steps one all_columns last_axis", "drug"),
-        _node("Mul", "durations kwbc", "losses"),
-        _node("Pow", "losses loss_powers", "loss_rows"),
-        _node("MatMul", "loss_rows step_table", "responses"),
+        node("Slice", "steps zero one last_axis", "durations"),
+        node("Slice", "steps one all_columns last_axis", "drug"),
+        node("Mul", "durations kwbc", "losses"),
+        node("Pow", "losses loss_powers", "loss_rows"),
+        node("MatMul", "loss_rows step_table", "responses"),
     ]
 
 
 def _feedback_nodes() -> list[Any]:
     """c**(-gamma) half a step ahead."""
     return [
-        _node("Split", "response", "keep_half first second keep start middle end", axis=0, num_outputs=7),
-        _node("Mul", "ktr duration", "passed"),
-        _node("Sub", "pool transit", "inflow"),
-        _node("Mul", "passed second", "bend"),
-        _node("Add", "bend first", "bent"),
-        _node("Mul", "bent passed", "reach"),
-        _node("Mul", "reach inflow", "gained"),
-        _node("Sub", "circulating transit", "excess"),
-        _node("Mul", "excess keep_half", "kept"),
-        _node("Add", "gained kept", "moved"),
-        _node("Add", "moved transit", "ahead"),
-        _node("Max", "ahead floor", "ahead_floored"),
-        _node("Log", "ahead_floored", "log_ahead"),
-        _node("Mul", "log_ahead minus_gamma", "log_feedback"),
-        _node("Exp", "log_feedback", "feedback"),
+        node("Split", "response", "keep_half first second keep start middle end", axis=0, num_outputs=7),
+        node("Mul", "ktr duration", "passed"),
+        node("Sub", "pool transit", "inflow"),
+        node("Mul", "passed second", "bend"),
+        node("Add", "bend first", "bent"),
+        node("Mul", "bent passed", "reach"),
+        node("Mul", "reach inflow", "gained"),
+        node("Sub", "circulating transit", "excess"),
+        node("Mul", "excess keep_half", "kept"),
+        node("Add", "gained kept", "moved"),
+        node("Add", "moved transit", "ahead"),
+        node("Max", "ahead floor", "ahead_floored"),
+        node("Log", "ahead_floored", "log_ahead"),
+        node("Mul", "log_ahead minus_gamma", "log_feedback"),
+        node("Exp", "log_feedback", "feedback"),
     ]
 
 
 def _growth_nodes() -> list[Any]:
     """P in the middle and at the end of the step."""
     return [
-        _node("Reshape", "drug_points points_shape", "drug_column"),
-        _node("Mul", "drug_column slope", "effects"),
-        _node("MatMul", "weights effects", "mean_effect"),
-        _node("Sub", "unity effects", "room_signed"),
-        _node("Max", "room_signed nought", "room"),
-        _node("MatMul", "weights room", "mean_room"),
-        _node("Sub", "feedback unity", "surplus"),
-        _node("Mul", "surplus mean_room", "driven_surplus"),
-        _node("Sub", "driven_surplus mean_effect", "rate"),
-        _node("Mul", "rate passed", "growth"),
-        _node("Mul", "growth half", "half_growth"),
-        _node("Add", "log_pool half_growth", "log_middle"),
-        _node("Add", "log_middle half_growth", "log_pool_next"),
-        _node("Exp", "log_middle", "pool_middle"),
-        _node("Exp", "log_pool_next", "pool_next"),
+        node("Reshape", "drug_points points_shape", "drug_column"),
+        node("Mul", "drug_column slope", "effects"),
+        node("MatMul", "weights effects", "mean_effect"),
+        node("Sub", "unity effects", "room_signed"),
+        node("Max", "room_signed nought", "room"),
+        node("MatMul", "weights room", "mean_room"),
+        node("Sub", "feedback unity", "surplus"),
+        node("Mul", "surplus mean_room", "driven_surplus"),
+        node("Sub", "driven_surplus mean_effect", "rate"),
+        node("Mul", "rate passed", "growth"),
+        node("Mul", "growth half", "half_growth"),
+        node("Add", "log_pool half_growth", "log_middle"),
+        node("Add", "log_middle half_growth", "log_pool_next"),
+        node("Exp", "log_middle", "pool_middle"),
+        node("Exp", "log_pool_next", "pool_next"),
     ]
 
 
 def _maturing_nodes() -> list[Any]:
     """T in the middle and at the end, then c."""
     return [
-        _node("Concat", "transit pool pool_middle pool_next", "driven", axis=0),
-        _node("MatMul", "transit_table driven", "terms_flat"),
-        _node("Reshape", "terms_flat terms_shape", "terms"),
-        _node("Pow", "passed transit_powers", "passed_powers_flat"),
-        _node("Reshape", "passed_powers_flat powers_shape", "passed_powers"),
-        _node("Mul", "terms passed_powers", "weighted"),
-        _node("ReduceSum", "weighted first_axis", "transits", keepdims=0),
-        _node("Slice", "transits zero one first_axis", "transit_middle"),
-        _node("Slice", "transits one two first_axis", "transit_next"),
-        _node("Mul", "circulating keep", "stayed"),
-        _node("Mul", "transit start", "from_start"),
-        _node("Mul", "transit_middle middle", "from_middle"),
-        _node("Mul", "transit_next end", "from_end"),
-        _node("Sum", "stayed from_start from_middle from_end", "circulating_next"),
-        _node("Identity", "circulating_next", "share"),
+        node("Concat", "transit pool pool_middle pool_next", "driven", axis=0),
+        node("MatMul", "transit_table driven", "terms_flat"),
+        node("Reshape", "terms_flat terms_shape", "terms"),
+        node("Pow", "passed transit_powers", "passed_powers_flat"),
+        node("Reshape", "passed_powers_flat powers_shape", "passed_powers"),
+        node("Mul", "terms passed_powers", "weighted"),
+        node("ReduceSum", "weighted first_axis", "transits", keepdims=0),
+        node("Slice", "transits zero one first_axis", "transit_middle"),
+        node("Slice", "transits one two first_axis", "transit_next"),
+        node("Mul", "circulating keep", "stayed"),
+        node("Mul", "transit start", "from_start"),
+        node("Mul", "transit_middle middle", "from_middle"),
+        node("Mul", "transit_next end", "from_end"),
+        node("Sum", "stayed from_start from_middle from_end", "circulating_next"),
+        node("Identity", "circulating_next", "share"),
     ]
 
 
@@ -195,7 +185,7 @@ def _scan_node() -> Any:  # noqa: ANN401 - onnx has no types
 def _output_nodes() -> list[Any]:
     """Shares [k, 1, n] to counts [k + 1, n], baseline first."""
     return [
-        _node("Squeeze", "shares last_axis", "share_rows"),
-        _node("Concat", "baseline share_rows", "all_shares", axis=0),
-        _node("Mul", "all_shares wbc0", "counts"),
+        node("Squeeze", "shares last_axis", "share_rows"),
+        node("Concat", "baseline share_rows", "all_shares", axis=0),
+        node("Mul", "all_shares wbc0", "counts"),
     ]
