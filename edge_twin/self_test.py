@@ -13,7 +13,7 @@ from edge_twin.engines import course_network
 from edge_twin.errors import BundleError
 from edge_twin.student import COURSE_NETWORK, load_student
 
-_ABSENT = ("library_missing", "engine_unknown")
+_ABSENT = ("library_missing", "library_unusable", "engine_unknown")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +70,7 @@ def _course_network(bundle: Bundle, name: str) -> float:
 
 
 def _cycle_operator(bundle: Bundle, name: str) -> float:
-    if name != engines.NUMPY:
-        raise _unknown(name)
-    return cycle.check_golden(cycle.CycleOperator(bundle), bundle)
+    return cycle.check_golden(cycle.CycleOperator(bundle, name), bundle)
 
 
 _CHECKS: Mapping[str, Callable[[Bundle, str], float]] = MappingProxyType(
