@@ -89,15 +89,20 @@ def _numpy(bundle: Bundle, _settings: Settings = ()) -> Engine:
 _CANDIDATES: Mapping[str, Callable[..., Engine]] = MappingProxyType({ONNXRUNTIME: _onnxruntime, NUMPY: _numpy})
 
 
-def named_engine(bundle: Bundle, name: str) -> Engine:
+def named_engine(bundle: Bundle, name: str, settings: Settings = ()) -> Engine:
     """The engine ``name``, not yet checked.
+
+    Args:
+        bundle: verified.
+        name: of the engine.
+        settings: how it is to run; its default when empty.
 
     Raises:
         BundleError: ``engine_unknown``, or why the engine cannot run the bundle.
     """
     if name not in _CANDIDATES:
         raise BundleError(f"there is no engine {name!r}", reason="engine_unknown")
-    return _CANDIDATES[name](bundle)
+    return _CANDIDATES[name](bundle, settings)
 
 
 def select_engine(bundle: Bundle, prefer: str | None = None) -> EngineChoice:
