@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edge_twin.bundle import Bundle, outside_envelope
+from edge_twin.contract import Answer, log_sd_of
 from edge_twin.cycle_weights import FIRST_STATE_POINT, GRID_SCALED, Weights
 from edge_twin.engines.cycle_network import CANDIDATES, CycleEngine
 from edge_twin.engines.numpy_friberg import TRANSIT_RATE_COUNT, NumpyFriberg
@@ -42,6 +43,7 @@ CYCLE_OPERATOR = "cycle_operator"
 """Engine kind in the manifest."""
 
 HOURS_PER_DAY = 24.0
+LONGEST_COURSE = 12  # cycles; a longer course has the width of this one
 RESOLUTION = 0.05  # 10*9/L; the certificate compares smaller counts with this one: no laboratory resolves them
 GUARD_BOX = "state_box"
 GUARD_DISTANCE = "state_distance"
@@ -259,12 +261,23 @@ class CycleModel(ReducedModel):
         """The engine that runs the network; what was handed over is in ``roll_out``."""
         return self.operator.engine.name
 
+    @property
+    def surrogate_log_sd(self) -> float:
+        """Standard deviation of ln(operator) - ln(teacher) in the longest certified course."""
+        return log_sd_of(self.operator.log_half_width(LONGEST_COURSE))
+
+    def answer(self, log_parameters: Floats, doses: Sequence[DoseEvent], times_days: Floats) -> Answer:
+        """See ``ReducedModel.answer``; members that a guard stopped are named by its word."""
+        found = self.operator.roll_out(log_parameters, doses, times_days)
+        if not bool(np.isfinite(found.counts).all()):
+            raise BundleError("the model left its numerical range", reason="output_not_finite")
+        engines = ((self.engine_name, ~found.mechanistic), (f"mechanistic ({self.engine.name})", found.mechanistic))
+        names = tuple(name for name, members in engines if members.any())
+        return Answer(found.counts, ~found.mechanistic, tuple(found.handed_over), names, found.log_half_width)
+
     def simulate(self, log_parameters: Floats, doses: Sequence[DoseEvent], times_days: Floats) -> Floats:
         """See ``ReducedModel.simulate``."""
-        output = self.operator.roll_out(log_parameters, doses, times_days).counts
-        if not bool(np.isfinite(output).all()):
-            raise BundleError("the model left its numerical range", reason="output_not_finite")
-        return output
+        return self.answer(log_parameters, doses, times_days).counts
 
 
 class CycleChoice(NamedTuple):

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_twin.bundle import Bundle
-from edge_twin.contract import Model
+from edge_twin.contract import Answer, Model, log_sd_of
 from edge_twin.course import CLOCK_SLACK_DAYS, Course, equal_course
 from edge_twin.engines.course_network import CourseEngine
 from edge_twin.exposure import DoseEvent
@@ -25,33 +25,8 @@ Singles = NDArray[np.float32]
 Booleans = NDArray[np.bool_]
 
 MECHANISTIC = "mechanistic"
+_MEMBERS_OUTSIDE = "members_outside_envelope"
 _KEPT_CALENDARS = 16
-
-
-@dataclass(frozen=True, eq=False)
-class Answer:
-    """Counts with who computed them.
-
-    Attributes:
-        counts: [t, n] in 10*9/L.
-        by_student: [n] whether the student answered for the member.
-        refusals: why it did not, as stable words; empty when it answered for all.
-        engines: names of the engines that took part, the student's first.
-    """
-
-    counts: Floats
-    by_student: Booleans
-    refusals: tuple[str, ...]
-    engines: tuple[str, ...]
-
-    @property
-    def note(self) -> str:
-        """One sentence for a person."""
-        if not self.refusals:
-            return f"computed by the learned student ({self.engines[0]})"
-        handed = int((~self.by_student).sum())
-        why = ", ".join(self.refusals)
-        return f"{handed} of {len(self.by_student)} members computed by the mechanistic model: {why}"
 
 
 @dataclass(eq=False)
@@ -93,6 +68,14 @@ class SurrogateModel:
     def residual_log_sd(self) -> float:
         """Standard deviation of ln(measured) - ln(modelled)."""
         return self.bundle.residual_log_sd
+
+    @property
+    def surrogate_log_sd(self) -> float:
+        """Standard deviation of ln(student) - ln(teacher), from the conformal half-width.
+
+        The half-width is of ln(count / baseline + floor); for counts far above the floor that is ln(count).
+        """
+        return log_sd_of(self.student.log_half_width)
 
     @property
     def log_box(self) -> tuple[Floats, Floats]:
@@ -155,7 +138,8 @@ class SurrogateModel:
             return Answer(counts, np.zeros(len(parameters), np.bool_), refusals, (self._behind,))
         inside = self.members_inside(parameters, course)
         if inside.all():
-            return Answer(self._by_student(parameters, course, times_days), inside, (), (self.engine.name,))
+            counts = self._by_student(parameters, course, times_days)
+            return Answer(counts, inside, (), (self.engine.name,), self.student.log_half_width)
         return self._shared(parameters, course, doses, times_days, inside)
 
     def members_inside(self, log_parameters: Floats, course: Course) -> Booleans:
@@ -192,7 +176,10 @@ class SurrogateModel:
         if inside.any():
             counts[:, inside] = self._by_student(parameters[inside], course, times_days)
         counts[:, ~inside] = self.fallback.simulate(parameters[~inside], tuple(doses), times_days)
-        return Answer(counts, inside, ("members_outside_envelope",), (self.engine.name, self._behind))
+        if not inside.any():
+            return Answer(counts, inside, (_MEMBERS_OUTSIDE,), (self._behind,))
+        engines = self.engine.name, self._behind
+        return Answer(counts, inside, (_MEMBERS_OUTSIDE,), engines, self.student.log_half_width)
 
     def _calendar(self, course: Course, times_days: Floats) -> CalendarBasis:
         """The basis at the requested days; the last few schedules are kept."""
