@@ -26,7 +26,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from edge_twin.bundle import Bundle, outside_envelope
 from edge_twin.contract import Answer, log_sd_of
-from edge_twin.cycle_weights import FIRST_STATE_POINT, GRID_SCALED, Weights
+from edge_twin.cycle_curves import CycleCurves
+from edge_twin.cycle_weights import INPUTS, Weights
+from edge_twin.engines.buffers import Buffers
 from edge_twin.engines.cycle_network import CANDIDATES, CycleEngine
 from edge_twin.engines.numpy_friberg import TRANSIT_RATE_COUNT, NumpyFriberg
 from edge_twin.engines.selection import NUMPY, Settings, first_right, preferred_order
@@ -43,6 +45,7 @@ CYCLE_OPERATOR = "cycle_operator"
 """Engine kind in the manifest."""
 
 HOURS_PER_DAY = 24.0
+STATES = 5  # ln P, ln T1..T3, ln c: the first inputs of a piece
 LONGEST_COURSE = 12  # cycles; a longer course has the width of this one
 RESOLUTION = 0.05  # 10*9/L; the certificate compares smaller counts with this one: no laboratory resolves them
 GUARD_BOX = "state_box"
@@ -104,7 +107,8 @@ class CycleOperator:
         settings: how the engine is to run; its default when empty.
 
     Attributes:
-        weights: see ``Weights``. engine: of the network. piece_days: shortest and longest piece.
+        weights: see ``Weights``. engine: of the network. curves: see ``CycleCurves``.
+        piece_days: shortest and longest piece.
 
     Raises:
         BundleError: ``engine_kind_unknown``, ``malformed``, ``engine_unknown``, or why the engine cannot run it.
@@ -123,6 +127,9 @@ class CycleOperator:
         if engine not in CANDIDATES:
             raise BundleError(f"there is no engine {engine!r}", reason="engine_unknown")
         self.engine: CycleEngine = CANDIDATES[engine](bundle, self.weights, settings)
+        self.curves = CycleCurves(self.weights)
+        self._precision = self.weights.precision.astype(np.float32)
+        self._buffers = Buffers()
         self.piece_days = (spec.number("min_piece_days", above=0.0), spec.number("max_piece_days", above=0.0))
         self._half_widths = spec.matrix("log_half_width_by_cycles")
         self._bundle = bundle
@@ -182,38 +189,49 @@ class CycleOperator:
         causes: dict[str, Mask] = {PARAMETER_BOX: np.asarray(outside.any(axis=1))}
         causes |= {word: np.zeros(len(parameters), dtype=np.bool_) for word in (GUARD_BOX, GUARD_DISTANCE)}
         per_day = (HOURS_PER_DAY * np.exp(-parameters[:, 1])).astype(np.float32)
-        state: Singles = np.zeros((len(parameters), 5), dtype=np.float32)
+        inputs = self._first_inputs(parameters)
         for index, piece in enumerate(pieces):
-            inputs = self._inputs(parameters, state, piece)
+            self._give(inputs, parameters, piece)
             self._guard(inputs, causes)
-            coefficients = self.engine.coefficients((inputs - self.weights.mean) / self.weights.scale)
+            coefficients = self.engine.coefficients(self._standardised(inputs))
             rows = slice(*np.searchsorted(wanted, (piece.start_day, piece.start_day + piece.days)))
             if index == len(pieces) - 1:
                 rows = slice(rows.start, len(wanted))
-            scaled = (wanted[rows, None] - piece.start_day).astype(np.float32) * per_day
-            counts[rows] *= np.exp(_between(_field(coefficients, self.weights.counts), scaled, 0))
-            state = self._state_after(coefficients, per_day * np.float32(piece.days))
+            days = (wanted[rows, None] - piece.start_day).astype(np.float32)
+            scaled = np.multiply(days, per_day, out=self._buffers.get("scaled", len(days), len(per_day)))
+            relative = self.curves.log_counts(coefficients, scaled)
+            counts[rows] *= np.exp(relative, out=relative)
+            inputs[:, :STATES] = self.curves.log_states(coefficients, per_day * np.float32(piece.days))
         return counts, causes
 
-    def _inputs(self, parameters: Floats, state: Singles, piece: Piece) -> Singles:
+    def _first_inputs(self, parameters: Floats) -> Singles:
+        """[n, 9] at steady state, without a dose."""
+        inputs: Singles = self._buffers.get("inputs", len(parameters), len(INPUTS))
+        inputs[...] = 0.0
+        inputs[:, STATES] = parameters[:, 1]
+        inputs[:, STATES + 1] = parameters[:, 3]
+        return inputs
+
+    def _give(self, inputs: Singles, parameters: Floats, piece: Piece) -> None:
+        """The dose of a piece into its two columns."""
         per_day = HOURS_PER_DAY * np.exp(-parameters[:, 1])
         killing = TRANSIT_RATE_COUNT * per_day * np.exp(parameters[:, 2]) * self._exposure_of_1_mg * piece.amount_mg
-        added = np.column_stack((parameters[:, [1, 3]], killing, per_day * piece.infusion_days))
-        return np.concatenate((state, added.astype(np.float32)), axis=1)
+        inputs[:, -2] = killing
+        inputs[:, -1] = per_day * piece.infusion_days
+
+    def _standardised(self, inputs: Singles) -> Singles:
+        scaled: Singles = self._buffers.get("standardised", *inputs.shape)
+        np.subtract(inputs, self.weights.mean, out=scaled)
+        scaled /= self.weights.scale
+        return scaled
 
     def _guard(self, inputs: Singles, causes: dict[str, Mask]) -> None:
         weights = self.weights
         causes[GUARD_BOX] |= ~((inputs >= weights.low) & (inputs <= weights.high)).all(axis=1)
-        away = inputs - weights.mean
-        distance = np.einsum("ni,ni->n", away @ weights.precision.astype(np.float32), away)
+        away = np.subtract(inputs, weights.mean, out=self._buffers.get("away", *inputs.shape))
+        weighted = np.matmul(away, self._precision, out=self._buffers.get("weighted", *inputs.shape))
+        distance = np.einsum("ni,ni->n", weighted, away)
         causes[GUARD_DISTANCE] |= ~(distance <= weights.max_distance)
-
-    def _state_after(self, coefficients: Singles, scaled: Singles) -> Singles:
-        """[n, 5] state at ``scaled`` [n], each member's own end of the piece."""
-        states = _field(coefficients, self.weights.states).reshape(len(coefficients) * 4, -1)
-        pools = _between(states, np.repeat(scaled, 4)[None, :], FIRST_STATE_POINT).reshape(-1, 4)
-        circulating = _between(_field(coefficients, self.weights.counts), scaled[None, :], 0)
-        return np.concatenate((pools, circulating.T), axis=1)
 
     def _completed(  # noqa: PLR0913, PLR0917 - what was asked, what came out, and how sure it is
         self,
@@ -338,37 +356,3 @@ def _check(parameters: Floats, wanted: Floats) -> None:
         raise BundleError("log parameters [n, 4] and times [t] must be finite", reason="engine_input")
     if bool((np.diff(wanted) <= 0.0).any()):
         raise BundleError("requested times must increase", reason="times_unsorted")
-
-
-def _field(coefficients: Singles, pair: tuple[Singles, Singles]) -> Singles:
-    """[n, points] centre + coefficients @ basis."""
-    centre, basis = pair
-    result = coefficients @ basis
-    result += centre
-    return np.asarray(result)
-
-
-def _between(curves: Singles, scaled: Singles, first_point: int) -> Singles:
-    """Cubic Lagrange interpolation of regular curves.
-
-    Args:
-        curves: [n, points], the first at grid point ``first_point``.
-        scaled: [t, n] times in mean transit times.
-        first_point: of the grid.
-
-    Returns:
-        [t, n].
-    """
-    points = curves.shape[1]
-    position = scaled * np.float32(1.0 / GRID_SCALED)
-    position -= np.float32(first_point)
-    index = np.clip(position.astype(np.int32), 1, points - 3)
-    part = position - index.astype(np.float32)
-    index += np.arange(len(curves), dtype=np.int32) * np.int32(points)
-    flat = curves.ravel()
-    before, here, after, beyond = (flat.take(index + offset) for offset in (-1, 0, 1, 2))
-    # Newton's forward form of the cubic through the four points around.
-    half, third = np.float32(0.5), np.float32(1.0 / 3.0)
-    first, second = here - before, after - 2.0 * here + before
-    last = beyond - 3.0 * after + 3.0 * here - before
-    return np.asarray(before + (part + 1.0) * (first + part * half * (second + (part - 1.0) * third * last)))

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from edge_twin.bundle import Bundle
 from edge_twin.course import Course, WarpedGrid
+from edge_twin.engines.buffers import Buffers
 from edge_twin.errors import BundleError
 from edge_twin.manifest import Reader
 
@@ -65,12 +66,20 @@ class CourseEnvelope:
     precision: Floats
     max_distance: float
 
-    def inside(self, features: Floats) -> Booleans:
-        """[n] whether features [n, 5] lie in the box, under the product bound and within the distance."""
+    def inside(self, features: Floats, memory: Buffers | None = None) -> Booleans:
+        """[n] whether features [n, 5] lie in the box, under the product bound and within the distance.
+
+        Args:
+            features: see ``Student.features``.
+            memory: of float64, for what lies between; its own when None.
+        """
+        memory = memory or Buffers(np.float64)
         boxed = ((features >= self.low) & (features <= self.high)).all(axis=1)
         product = features[:, 1] + features[:, 3] <= self.max_log_slope_dose
-        away = features - self.centre
-        distance = ((away @ self.precision) * away).sum(axis=1)
+        away = np.subtract(features, self.centre, out=memory.get("away", *features.shape))
+        weighted = np.matmul(away, self.precision, out=memory.get("weighted", *features.shape))
+        weighted *= away
+        distance = weighted.sum(axis=1)
         return np.asarray(boxed & product & (distance <= self.max_distance))
 
 
@@ -98,9 +107,10 @@ class Student:
         """Number of trained values and of values of the basis."""
         return sum(array.size for array in self.arrays.values())
 
-    def features(self, log_parameters: Floats, course: Course) -> Floats:
-        """[n, 5] of members under a course with an interval."""
-        features = np.empty((len(log_parameters), MEMBER_FEATURES + SCHEDULE_FEATURES))
+    def features(self, log_parameters: Floats, course: Course, memory: Buffers | None = None) -> Floats:
+        """[n, 5] of members under a course with an interval, in ``memory`` of float64 where it is given."""
+        memory = memory or Buffers(np.float64)
+        features: Floats = memory.get("features", len(log_parameters), MEMBER_FEATURES + SCHEDULE_FEATURES)
         features[:, :MEMBER_FEATURES] = log_parameters[:, 1:]
         features[:, MEMBER_FEATURES:] = schedule_features(course)
         return features

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from edge_twin.bundle import Bundle
 from edge_twin.contract import Answer, Model, log_sd_of
 from edge_twin.course import CLOCK_SLACK_DAYS, Course, equal_course
+from edge_twin.engines.buffers import Buffers
 from edge_twin.engines.course_network import CourseEngine
 from edge_twin.exposure import DoseEvent
 from edge_twin.student import CalendarBasis, Student, schedule_features
@@ -43,6 +45,7 @@ class SurrogateModel:
     engine: CourseEngine
     fallback: Model
     _calendars: dict[tuple[Course, bytes], CalendarBasis] = field(default_factory=dict)
+    _memory: Buffers = field(default_factory=partial(Buffers, np.float64))
 
     @property
     def id(self) -> str:
@@ -146,7 +149,8 @@ class SurrogateModel:
         """[n] whether the student may answer for each member; a value that is not a number never is inside."""
         low, high = (np.log(bound) for bound in (self.bundle.parameters[0].low, self.bundle.parameters[0].high))
         baseline = (log_parameters[:, 0] >= low) & (log_parameters[:, 0] <= high)
-        return np.asarray(baseline & self.student.envelope.inside(self.student.features(log_parameters, course)))
+        features = self.student.features(log_parameters, course, self._memory)
+        return np.asarray(baseline & self.student.envelope.inside(features, self._memory))
 
     def simulate(self, log_parameters: Floats, doses: Sequence[DoseEvent], times_days: Floats) -> Floats:
         """The counts of ``answer``, [t, n] in 10*9/L."""
