@@ -159,6 +159,12 @@ class CycleOperator:
         width = self.log_half_width(sum(dose.start_day <= wanted[-1] for dose in schedule))  # omitted cycles count
         return self._completed(parameters, doses, wanted, counts, causes, width)
 
+    def guarded(self, log_parameters: Floats, schedule: Sequence[DoseEvent], last_day: float) -> Mask:
+        """[n] which members the guards would hand over under a schedule inside the envelope, up to ``last_day``."""
+        doses = sorted((dose for dose in schedule if dose.amount_mg != 0.0), key=lambda dose: dose.start_day)
+        _, causes = self._chain(log_parameters, self.pieces(doses, last_day), np.array([last_day]))
+        return np.asarray(np.logical_or.reduce(tuple(causes.values())))
+
     def pieces(self, doses: Sequence[DoseEvent], last_day: float) -> tuple[Piece, ...]:
         """The schedule as runs of the operator, up to ``last_day``; intervals too long for one are halved.
 

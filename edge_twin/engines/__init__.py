@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from edge_twin.bundle import Bundle
 from edge_twin.engines.kinds import FRIBERG_TRANSIT, JOST_LEUKOCYTES, kind_of
 from edge_twin.engines.onnxruntime_engine import OnnxRuntimeEngine
-from edge_twin.engines.selection import NUMPY, ONNXRUNTIME, Settings, first_right, preferred_order
+from edge_twin.engines.selection import LITERT, NUMPY, ONNXRUNTIME, Settings, first_right, preferred_order
 from edge_twin.errors import BundleError
 
 Floats = NDArray[np.float64]
@@ -144,6 +144,7 @@ def check_golden(engine: Engine, bundle: Bundle) -> float:
 __all__ = [
     "FRIBERG_TRANSIT",
     "JOST_LEUKOCYTES",
+    "LITERT",
     "NUMPY",
     "ONNXRUNTIME",
     "Engine",
