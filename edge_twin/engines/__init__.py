@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from edge_twin.errors import BundleError
 _LOG = logging.getLogger(__name__)
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 NUMPY = "numpy"
 ONNXRUNTIME = "onnxruntime"
@@ -47,6 +48,14 @@ class Engine(Protocol):
         """
 
 
+@runtime_checkable
+class ReportingEngine(Protocol):
+    """An engine that can keep the nodes that were asked for and forget the others."""
+
+    def simulate_reported(self, log_parameters: Floats, steps: Floats, report: Integers) -> Floats:
+        """[t, n] outputs at the nodes ``report`` [t], increasing; otherwise as ``Engine.simulate``."""
+
+
 @dataclass(frozen=True)
 class EngineChoice:
     """The engine that passed the golden vectors; usable as an engine itself.
@@ -67,6 +76,14 @@ class EngineChoice:
     def simulate(self, log_parameters: Floats, steps: Floats) -> Floats:
         """See ``Engine.simulate``."""
         return self.engine.simulate(log_parameters, steps)
+
+
+def simulate_reported(engine: Engine, log_parameters: Floats, steps: Floats, report: Integers) -> Floats:
+    """[t, n] outputs at the nodes ``report`` [t], increasing; of an engine that keeps every node the rows are taken."""
+    chosen = engine.engine if isinstance(engine, EngineChoice) else engine
+    if isinstance(chosen, ReportingEngine):
+        return chosen.simulate_reported(log_parameters, steps, report)
+    return chosen.simulate(log_parameters, steps)[report]
 
 
 def numpy_engine(bundle: Bundle) -> Engine:
@@ -144,9 +161,11 @@ __all__ = [
     "ONNXRUNTIME",
     "Engine",
     "EngineChoice",
+    "ReportingEngine",
     "check_golden",
     "kind_of",
     "named_engine",
     "numpy_engine",
     "select_engine",
+    "simulate_reported",
 ]
