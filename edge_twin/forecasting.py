@@ -162,4 +162,7 @@ def _window(program: Program) -> float:
 def _as_measured(counts: Matrix, residual_log_sd: float, seed: int) -> Matrix:
     """What a laboratory would report for each member: the same residual for all times keeps the band smooth."""
     residual = np.random.default_rng([seed, 2]).standard_normal(counts.shape[1]) * residual_log_sd
-    return np.asarray(np.exp(np.log(np.maximum(counts, SMALLEST_STATE)) + residual))
+    measured = np.maximum(counts, SMALLEST_STATE)
+    np.log(measured, out=measured)
+    measured += residual
+    return np.exp(measured, out=measured)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edge_twin.bundle import Bundle, outside_envelope, prior_sample
 from edge_twin.contract import Answer
-from edge_twin.engines import Engine, kind_of
+from edge_twin.engines import Engine, kind_of, simulate_reported
 from edge_twin.errors import BundleError
 from edge_twin.exposure import DoseEvent, exposure_grid
 
@@ -98,7 +98,7 @@ class ReducedModel:
         """
         bundle = self.bundle
         grid = exposure_grid(bundle.pharmacokinetics, doses, times_days, max_step_days=bundle.engine.max_step_days)
-        output = self.engine.simulate(log_parameters, kind_of(bundle).steps(bundle, grid))[grid.report]
+        output = simulate_reported(self.engine, log_parameters, kind_of(bundle).steps(bundle, grid), grid.report)
         if not bool(np.isfinite(output).all()):
             raise BundleError("the model left its numerical range", reason="output_not_finite")
         return output

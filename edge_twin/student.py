@@ -11,11 +11,9 @@ verified npz file and from numbers of the manifest; nothing is executed.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +23,7 @@ from edge_twin.course import Course, WarpedGrid
 from edge_twin.engines.buffers import Buffers
 from edge_twin.errors import BundleError
 from edge_twin.manifest import Reader
+from edge_twin.npz import read_arrays
 
 COURSE_NETWORK = "course_network"
 ARRAYS = ("w1", "b1", "w2", "b2", "w3", "b3", "modes", "mean")
@@ -161,9 +160,9 @@ def load_student(bundle: Bundle) -> Student:
 
 def _arrays(files: Mapping[str, bytes], name: str) -> dict[str, Singles]:
     try:
-        with np.load(io.BytesIO(files[name]), allow_pickle=False) as loaded:
-            arrays = {key: np.ascontiguousarray(loaded[key], np.float32) for key in ARRAYS}
-    except (KeyError, ValueError, OSError, EOFError, TypeError, AttributeError, BadZipFile) as error:
+        loaded = read_arrays(files[name])
+        arrays = {key: np.ascontiguousarray(loaded[key], np.float32) for key in ARRAYS}
+    except (KeyError, ValueError) as error:
         raise BundleError("the weights cannot be read", reason="malformed") from error
     if not all(bool(np.isfinite(array).all()) for array in arrays.values()):
         raise BundleError("a weight is not finite", reason="malformed")
