@@ -24,7 +24,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from edge_twin.bundle import Bundle, outside_envelope
+from edge_twin.bundle import Bundle, outside_envelope, uncovered_drugs
 from edge_twin.engines.numpy_friberg import TRANSIT_RATE_COUNT, NumpyFriberg
 from edge_twin.errors import BundleError
 from edge_twin.exposure import DoseEvent, exposure_grid
@@ -332,6 +332,8 @@ class CycleModel(ReducedModel):
 
     def simulate(self, log_parameters: Floats, doses: Sequence[DoseEvent], times_days: Floats) -> Floats:
         """See ``ReducedModel.simulate``."""
+        if unknown := uncovered_drugs(self.bundle, doses):
+            raise BundleError(f"{self.bundle.id} does not cover {', '.join(unknown)}", reason="drug_not_covered")
         output = self.operator.roll_out(log_parameters, doses, times_days).counts
         if not bool(np.isfinite(output).all()):
             raise BundleError("the model left its numerical range", reason="output_not_finite")

@@ -8,10 +8,11 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_twin.bundle import Bundle, outside_envelope, prior_sample
+from edge_twin.bundle import Bundle, outside_envelope, prior_sample, uncovered_drugs
 from edge_twin.engines import Engine, kind_of
 from edge_twin.errors import BundleError
 from edge_twin.exposure import DoseEvent, exposure_grid
+from edge_twin.support import delivered, marked
 
 Floats = NDArray[np.float64]
 
@@ -42,6 +43,11 @@ class ReducedModel:
     def expires(self) -> datetime:
         """After this time its answers carry the ``bundle_expired`` refusal."""
         return self.bundle.expires
+
+    @property
+    def drugs(self) -> frozenset[str]:
+        """Lower-case generic names of the drugs that it covers together."""
+        return self.bundle.drugs
 
     @property
     def parameter_names(self) -> tuple[str, ...]:
@@ -75,19 +81,44 @@ class ReducedModel:
 
         Args:
             log_parameters: [n, p].
-            doses: in any order.
+            doses: in any order, of the drugs that the bundle covers.
             times_days: [t] strictly increasing.
 
         Returns:
             [t, n] in 10*9/L.
 
         Raises:
-            BundleError: see ``exposure_grid``; ``output_not_finite`` when the numbers left the
+            BundleError: see ``exposure_grid``; ``drug_not_covered``; ``output_not_finite`` when the numbers left the
                 range in which the equations can be computed.
         """
-        bundle = self.bundle
-        grid = exposure_grid(bundle.pharmacokinetics, doses, times_days, max_step_days=bundle.engine.max_step_days)
-        output = self.engine.simulate(log_parameters, kind_of(bundle).steps(bundle, grid))[grid.report]
+        steps, report = schedule_steps(self.bundle, doses, times_days)
+        output = self.engine.simulate(log_parameters, steps)[report]
         if not bool(np.isfinite(output).all()):
             raise BundleError("the model left its numerical range", reason="output_not_finite")
         return output
+
+
+def schedule_steps(
+    bundle: Bundle, doses: Sequence[DoseEvent], times_days: Floats
+) -> tuple[Floats, NDArray[np.int64]]:
+    """What the engine integrates over.
+
+    Args:
+        bundle: names the drugs.
+        doses: in any order, of the drugs that the bundle covers.
+        times_days: [t] strictly increasing.
+
+    Returns:
+        Steps [k, columns of the kind] and, for each time, its index among the k + 1 nodes.
+
+    Raises:
+        BundleError: see ``exposure_grid``; ``drug_not_covered``.
+    """
+    if unknown := uncovered_drugs(bundle, doses):
+        raise BundleError(f"{bundle.id} does not cover {', '.join(unknown)}", reason="drug_not_covered")
+    seen = marked(doses, bundle.drug)
+    grid = exposure_grid(bundle.pharmacokinetics, seen, times_days, max_step_days=bundle.engine.max_step_days)
+    steps = kind_of(bundle).steps(bundle, grid)
+    if bundle.further_drugs:
+        steps = np.column_stack((steps, delivered(bundle.further_drugs, doses, grid.node_days)))
+    return steps, grid.report

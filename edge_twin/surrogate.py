@@ -13,7 +13,7 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_twin.bundle import Bundle
+from edge_twin.bundle import Bundle, uncovered_drugs
 from edge_twin.contract import Model
 from edge_twin.course import CLOCK_SLACK_DAYS, Course, equal_course
 from edge_twin.engines.course_network import CourseEngine
@@ -85,6 +85,11 @@ class SurrogateModel:
         return min(self.bundle.expires, self.fallback.expires)
 
     @property
+    def drugs(self) -> frozenset[str]:
+        """Lower-case generic names of the drugs that it covers together."""
+        return self.bundle.drugs
+
+    @property
     def parameter_names(self) -> tuple[str, ...]:
         """Names of the patient's parameters, in order."""
         return self.bundle.parameter_names
@@ -115,8 +120,10 @@ class SurrogateModel:
         """Why the student may not answer for this schedule, as stable words; empty when it may.
 
         Words: ``schedule_not_equal_cycles``, ``single_dose``, ``cycles``, ``infusion_length``, ``dose_amount``,
-        ``dose_interval``, ``horizon``, ``before_first_dose``.
+        ``dose_interval``, ``horizon``, ``before_first_dose``, ``drug_not_covered``.
         """
+        if uncovered_drugs(self.bundle, doses):
+            return ("drug_not_covered",)
         course = equal_course(doses)
         if course is None:
             return ("schedule_not_equal_cycles",)

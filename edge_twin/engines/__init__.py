@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_twin.bundle import Bundle
-from edge_twin.engines.kinds import FRIBERG_TRANSIT, JOST_LEUKOCYTES, kind_of
+from edge_twin.engines.kinds import FRIBERG_TRANSIT, JOST_LEUKOCYTES, QUARTINO_GCSF, kind_of
 from edge_twin.engines.onnxruntime_engine import OnnxRuntimeEngine
 from edge_twin.errors import BundleError
 
@@ -142,6 +142,7 @@ __all__ = [
     "JOST_LEUKOCYTES",
     "NUMPY",
     "ONNXRUNTIME",
+    "QUARTINO_GCSF",
     "Engine",
     "EngineChoice",
     "check_golden",
