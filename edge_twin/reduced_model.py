@@ -98,9 +98,7 @@ class ReducedModel:
         return output
 
 
-def schedule_steps(
-    bundle: Bundle, doses: Sequence[DoseEvent], times_days: Floats
-) -> tuple[Floats, NDArray[np.int64]]:
+def schedule_steps(bundle: Bundle, doses: Sequence[DoseEvent], times_days: Floats) -> tuple[Floats, NDArray[np.int64]]:
     """What the engine integrates over.
 
     Args:
