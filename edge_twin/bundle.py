@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from edge_twin.archive import MANIFEST, SIGNATURE, unpack
 from edge_twin.bundle_files import archive_files, directory_files, read_file
+from edge_twin.discrepancy import NO_DISCREPANCY, Discrepancy, read_discrepancy
 from edge_twin.errors import BundleError
 from edge_twin.exposure import DoseEvent, LinearPharmacokinetics
 from edge_twin.manifest import Reader, release
@@ -144,6 +145,7 @@ class Bundle:
         digest: SHA-256 of the manifest's bytes, which names this very content.
         signer: the key that signed it; None for an unsigned directory.
         further_drugs: what may be given beside ``drug``; see ``support``.
+        discrepancy: of the next occasion; see ``discrepancy``.
     """
 
     id: str
@@ -164,6 +166,7 @@ class Bundle:
     digest: str = ""
     signer: TrustedKey | None = None
     further_drugs: tuple[SubcutaneousDrug, ...] = ()
+    discrepancy: Discrepancy = NO_DISCREPANCY
 
     @property
     def drugs(self) -> frozenset[str]:
@@ -392,6 +395,7 @@ def _bundle(document: Reader, files: Mapping[str, bytes]) -> Bundle:
         card=_card(files[document.text("card")]),
         files=files,
         further_drugs=read_further_drugs(document),
+        discrepancy=read_discrepancy(document),
         manifest=MappingProxyType(_with_engines(document, engine)),
     )
 

@@ -14,6 +14,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_twin.discrepancy import Discrepancy
 from edge_twin.exposure import DoseEvent
 from edge_twin.features import Feature
 from edge_twin.observation import Observation, Origin
@@ -55,6 +56,7 @@ class Refusal(StrEnum):
     FUTURE_DATA = "observations_from_the_future"
     IMPLAUSIBLE_DATA = "implausible_observations_held"
     CONFLICTING_DOSES = "conflicting_doses"
+    REGIMEN_NOT_COVERED = "regimen_not_covered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +104,16 @@ class Model(Protocol):
         """Names of the patient's parameters, in order."""
 
     @property
+    def drugs(self) -> frozenset[str]:
+        """Lower-case generic names of the drugs that it covers together."""
+
+    @property
     def residual_log_sd(self) -> float:
         """Standard deviation of ln(measured) - ln(modelled)."""
+
+    @property
+    def discrepancy(self) -> Discrepancy:
+        """How far the patient's next occasion may lie from what this model carries over."""
 
     @property
     def log_box(self) -> tuple[Vector, Vector]:
@@ -137,6 +147,7 @@ class TwinInput:
         coverage: how earlier forecasts of this patient fared.
         seed: of the virtual population.
         members: size of the ensemble; the program's when None.
+        further_models: asked, in this order, when the drugs on record are not all known to ``model``.
     """
 
     now: datetime
@@ -149,6 +160,12 @@ class TwinInput:
     coverage: Coverage = Coverage()
     seed: int = 1
     members: int | None = None
+    further_models: tuple[Model, ...] = ()
+
+    @property
+    def models(self) -> tuple[Model, ...]:
+        """Every model at hand, in order of preference."""
+        return self.further_models if self.model is None else (self.model, *self.further_models)
 
     def with_members(self, members: int) -> TwinInput:
         """The same input with an ensemble of another size."""
@@ -250,7 +267,14 @@ class Posterior:
 
 @dataclass(frozen=True)
 class TwinOutput:
-    """What the step says; nothing here was clamped or hidden."""
+    """What the step says; nothing here was clamped or hidden.
+
+    Attributes:
+        now: the moment of the answer.
+        features, flags, refusals, forecast, posterior: see their types.
+        model_id, engine: of the model that answered, or would have; empty without one.
+        uncovered_drugs: drugs on record that no model at hand knows, with the refusal ``regimen_not_covered``.
+    """
 
     now: datetime
     features: tuple[Feature, ...]
@@ -260,3 +284,4 @@ class TwinOutput:
     posterior: Posterior | None = None
     model_id: str = ""
     engine: str = ""
+    uncovered_drugs: tuple[str, ...] = ()

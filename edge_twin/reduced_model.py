@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_twin.bundle import Bundle, outside_envelope, prior_sample, uncovered_drugs
+from edge_twin.discrepancy import Discrepancy
 from edge_twin.engines import Engine, kind_of
 from edge_twin.errors import BundleError
 from edge_twin.exposure import DoseEvent, exposure_grid
@@ -58,6 +59,11 @@ class ReducedModel:
     def residual_log_sd(self) -> float:
         """Standard deviation of ln(measured) - ln(modelled)."""
         return self.bundle.residual_log_sd
+
+    @property
+    def discrepancy(self) -> Discrepancy:
+        """How far the patient's next occasion may lie from what this model carries over."""
+        return self.bundle.discrepancy
 
     @property
     def log_box(self) -> tuple[Floats, Floats]:

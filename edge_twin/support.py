@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_twin.errors import BundleError
-from edge_twin.exposure import DoseEvent
+from edge_twin.exposure import MICROSECONDS_PER_DAY, DoseEvent
 from edge_twin.manifest import Reader
 
 Floats = NDArray[np.float64]
@@ -115,7 +115,9 @@ def _entering(drugs: Sequence[SubcutaneousDrug], doses: Sequence[DoseEvent], nod
         total = np.zeros(len(node_days))
         for dose in doses:
             if dose.drug == drug.name:
-                total += dose.amount_mg * drug.entered(node_days - dose.start_day)
+                # Whole microseconds, as in the grid: moving every time by the same amount changes no bit.
+                ticks = np.rint((node_days - dose.start_day) * MICROSECONDS_PER_DAY)
+                total += dose.amount_mg * drug.entered(ticks / MICROSECONDS_PER_DAY)
         yield np.diff(total)
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from edge_twin.bundle import Bundle, uncovered_drugs
 from edge_twin.contract import Model
 from edge_twin.course import CLOCK_SLACK_DAYS, Course, equal_course
+from edge_twin.discrepancy import Discrepancy
 from edge_twin.engines.course_network import CourseEngine
 from edge_twin.exposure import DoseEvent
 from edge_twin.student import CalendarBasis, Student, schedule_features
@@ -98,6 +99,11 @@ class SurrogateModel:
     def residual_log_sd(self) -> float:
         """Standard deviation of ln(measured) - ln(modelled)."""
         return self.bundle.residual_log_sd
+
+    @property
+    def discrepancy(self) -> Discrepancy:
+        """How far the patient's next occasion may lie from what this model carries over."""
+        return self.fallback.discrepancy
 
     @property
     def log_box(self) -> tuple[Floats, Floats]:
