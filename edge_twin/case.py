@@ -103,7 +103,8 @@ def replay(case: Case, model: Model | None, further_models: tuple[Model, ...] = 
 
     Args:
         case: as read.
-        model, further_models: as ``Case.inputs``.
+        model: preferred model.
+        further_models: as ``Case.inputs``.
     """
     steps = [output_form(advance(given)) for given in case.inputs(model, further_models)]
     return canonical({"schema": RESULT_SCHEMA, "title": case.title, "steps": steps})

@@ -12,6 +12,7 @@ import json
 import math
 import tempfile
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from edge_twin_models.build_neutropenia import (
     relative_error,
 )
 from edge_twin_models.card_gcsf import card
+from edge_twin_models.discrepancy_text import discrepancy_document
 from edge_twin_models.figures import eight_figures, rounded_up
 from edge_twin_models.friberg import DDMODEL00000224, DOCETAXEL_PK
 from edge_twin_models.quartino_gcsf import (
@@ -62,6 +64,7 @@ UNITS = {"circ0": "10*9/L", "mtt": "h", "slope": "L/umol", "gamma": "1", "beta":
 BOX = {"circ0": (1.0, 12.0), "mtt": (70.0, 240.0), "slope": (3.5, 75.0), "gamma": (0.33, 0.56), "beta": (0.17, 0.30)}
 MAX_STEP_DAYS = 0.1
 TOLERANCE = 2e-5
+DISCREPANCY = discrepancy_document(log_sd=0.0)
 CERTIFICATE_PATIENTS = 40
 CERTIFICATE_SEED = 20261126
 GOLDEN_MEMBERS = 8
@@ -170,8 +173,8 @@ def _random_schedule(generator: np.random.Generator) -> list[DoseEvent]:
     doses = random_doses(generator)
     injections = [
         event
-        for dose, follow in zip(doses, doses[1:], strict=False)
-        if generator.uniform() < 2.0 / 3.0  # noqa: PLR2004 - two of three cycles
+        for dose, follow in pairwise(doses)
+        if generator.uniform() < 2.0 / 3.0
         for event in _course_between(generator, dose.start_day + 1.0, follow.start_day - 1.0)
     ]
     return [*doses, *injections]
@@ -218,6 +221,7 @@ def _manifest(certificate: Mapping[str, float | int]) -> dict[str, Any]:
         ],
         "residual_log_sd": RESIDUAL_LOG_SD,
         "residual_mark": "A",
+        "discrepancy": DISCREPANCY,
         "dose_envelope": DOSE_ENVELOPE,
         "engine": {
             "kind": QUARTINO_GCSF,

@@ -29,6 +29,7 @@ from edge_twin.exposure import DEFAULT_MAX_STEP_DAYS, DoseEvent, exposure_grid
 from edge_twin.release import SUFFIX, signed_archive
 from edge_twin_models import development_key
 from edge_twin_models.card_neutropenia import card
+from edge_twin_models.discrepancy_text import discrepancy_document, discrepancy_text
 from edge_twin_models.figures import eight_figures, rounded_up
 from edge_twin_models.friberg import (
     DDMODEL00000224,
@@ -44,7 +45,7 @@ from edge_twin_models.friberg_graph import build_graph
 Floats = NDArray[np.float64]
 
 BUNDLE_ID = "neutropenia"
-VERSION = 1
+VERSION = 2
 CREATED = "2026-11-25T00:00:00+00:00"
 EXPIRES = "2028-11-25T00:00:00+00:00"
 ROW = DDMODEL00000224
@@ -59,6 +60,7 @@ DOSE_ENVELOPE = {
     "min_interval_days": 7.0,
     "max_horizon_days": 366.0,
 }
+DISCREPANCY = discrepancy_document(log_sd=0.0)
 TOLERANCE = 2e-5
 FINE_STEP_DAYS = 0.01
 RESOLUTION = 0.05  # 10*9/L; errors of smaller counts are relative to this: no laboratory resolves them
@@ -137,7 +139,9 @@ def build(directory: Path, certificate: Certificate | None = None) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     certificate = certificate or certify()
     contents = {
-        "card.md": card(certificate.as_json(), ROW, BOX, DOSE_ENVELOPE, TOLERANCE).encode(),
+        "card.md": card(
+            certificate.as_json(), ROW, BOX, DOSE_ENVELOPE, TOLERANCE, discrepancy_text(DISCREPANCY)
+        ).encode(),
         "golden.npz": golden_vectors(),
         "model.onnx": build_graph(BUNDLE_ID),
     }
@@ -182,6 +186,7 @@ def manifest_document(certificate: Certificate, contents: Mapping[str, bytes]) -
             }
         ],
         "residual_log_sd": ROW.residual_log_sd,
+        "discrepancy": DISCREPANCY,
         "dose_envelope": DOSE_ENVELOPE,
         "engine": {
             "kind": FRIBERG_TRANSIT,

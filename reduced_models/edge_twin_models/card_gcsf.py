@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from edge_twin_models.discrepancy_text import discrepancy_text
+
 _MEANING = {
     "circ0": "baseline neutrophils C0",
     "mtt": "mean transit time MTT",
@@ -20,17 +22,17 @@ def card(manifest: Mapping[str, Any]) -> str:
     Args:
         manifest: of the bundle; ``files`` is not needed.
     """
-    parts = (_PURPOSE, _parameters(manifest), _fixed(manifest), _envelope(manifest), _accuracy(manifest), _LIMITS)
-    return "\n".join(parts)
+    tables = (_parameters(manifest), _fixed(manifest), _envelope(manifest), _accuracy(manifest))
+    return "\n".join((_PURPOSE, *tables, discrepancy_text(manifest["discrepancy"]), _LIMITS))
 
 
 def _parameters(manifest: Mapping[str, Any]) -> str:
     lines = [
         "## Parameters",
         "",
-        f"Typical values: {manifest['parameters'][0]['source']} [P]. Variances [A]: "
-        f"{manifest['parameters'][0]['omega2_source']}. Residual error: log-sd {manifest['residual_log_sd']} [A], "
-        "of the same row.",
+        f"Typical values: {manifest['parameters'][0]['source']} [P].",
+        f"Variances [A]: {manifest['parameters'][0]['omega2_source']}.",
+        f"Residual error: log-sd {manifest['residual_log_sd']} [A], of the same row.",
         "",
         "| parameter | unit | typical [P] | ω² of the log [A] | envelope [A] |",
         "|---|---|---|---|---|",
@@ -84,9 +86,9 @@ _PURPOSE = """# Neutrophils after docetaxel, with or without filgrastim
 
 ## Purpose and intended use
 
-Forecast of the absolute neutrophil count (LOINC 751-8, 10⁹/L) after docetaxel when filgrastim is on record, and rehearsal
-of filgrastim in the next cycle, as information for the treating team. It does not decide on treatment, and it does not
-replace a blood count. Without filgrastim the bundle `neutropenia` is preferred.
+Forecast of the absolute neutrophil count (LOINC 751-8, 10⁹/L) after docetaxel when filgrastim is on record, and
+rehearsal of filgrastim in the next cycle, as information for the treating team. It does not decide on treatment, and it
+does not replace a blood count. Without filgrastim the bundle `neutropenia` is preferred.
 
 ## Equations
 
@@ -106,12 +108,13 @@ _LIMITS = """## What is assumed
 
 - Between-patient variances, the residual error and the envelope, as marked.
 - Filgrastim acts like the patient's own G-CSF, all of an injection arrives, and its kinetics are the same in everyone.
-- Parameters stay the same over all cycles; how far occasions differ is covered by the discrepancy of the next cycle, not
-  by the equations. No pegfilgrastim, no other myelotoxic drug, no transfusion, no infection.
+- Parameters stay the same over all cycles; how far occasions differ is covered by the discrepancy, not by the
+  equations. No pegfilgrastim, no other myelotoxic drug, no transfusion, no infection.
 
 ## Known failures and limits
 
 The nadir under filgrastim depends on kinetics that nobody here has verified. The fast rise within hours of an injection
 (margination, release of stored cells) is not in the equations: a count on a day of injection may lie far above the
-forecast. **Not validated on measured patients**; an interval is "not yet validated" until its coverage has been counted.
+forecast. **Not validated on measured patients**; an interval is "not yet validated" until its coverage has been
+counted.
 """

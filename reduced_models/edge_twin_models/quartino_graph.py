@@ -85,7 +85,7 @@ def _step_nodes() -> list[Any]:
 
 
 def _factor_nodes() -> list[Any]:
-    """g at the end of the step and its mean, for the count in the middle."""
+    """Factor at the end of the step and its mean, for the count in the middle."""
     return [
         node("Slice", "chain b4 b5 first_axis", "circulating"),
         node("Slice", "chain b3 b4 first_axis", "last_transit"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -25,11 +24,11 @@ INJECTIONS = [DoseEvent(float(day), 0.3, 0.0, "filgrastim") for cycle in (0, 21)
 
 
 @pytest.fixture(scope="module", params=["numpy", "onnxruntime"])
-def gcsf(request: pytest.FixtureRequest) -> Iterator[ReducedModel]:
+def gcsf(request: pytest.FixtureRequest) -> ReducedModel:
     if request.param == "onnxruntime":
         pytest.importorskip("onnxruntime")
     bundle = load_bundle(SHIPPED)
-    yield ReducedModel(bundle, named_engine(bundle, request.param))
+    return ReducedModel(bundle, named_engine(bundle, request.param))
 
 
 def test_steady_state_does_not_move(gcsf: ReducedModel) -> None:
