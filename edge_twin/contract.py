@@ -15,6 +15,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_twin.discrepancy import Discrepancy
 from edge_twin.exposure import DoseEvent
 from edge_twin.features import Feature
 from edge_twin.observation import Observation, Origin
@@ -57,6 +58,7 @@ class Refusal(StrEnum):
     IMPLAUSIBLE_DATA = "implausible_observations_held"
     CONFLICTING_DOSES = "conflicting_doses"
     STUDENT_HANDED_OVER = "student_handed_over"  # some or all members computed by the mechanistic model
+    REGIMEN_NOT_COVERED = "regimen_not_covered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,12 +149,20 @@ class Model(Protocol):
         """Names of the patient's parameters, in order."""
 
     @property
+    def drugs(self) -> frozenset[str]:
+        """Lower-case generic names of the drugs that it covers together."""
+
+    @property
     def residual_log_sd(self) -> float:
         """Standard deviation of ln(measured) - ln(modelled)."""
 
     @property
     def surrogate_log_sd(self) -> float:
         """Largest standard deviation of ln(modelled) - ln(teacher); 0 for the teacher's own equations."""
+
+    @property
+    def discrepancy(self) -> Discrepancy:
+        """How far the patient's next occasion may lie from what this model carries over."""
 
     @property
     def log_box(self) -> tuple[Vector, Vector]:
@@ -189,6 +199,7 @@ class TwinInput:
         coverage: how earlier forecasts of this patient fared.
         seed: of the virtual population.
         members: size of the ensemble; the program's when None.
+        further_models: asked, in this order, when the drugs on record are not all known to ``model``.
     """
 
     now: datetime
@@ -201,6 +212,12 @@ class TwinInput:
     coverage: Coverage = Coverage()
     seed: int = 1
     members: int | None = None
+    further_models: tuple[Model, ...] = ()
+
+    @property
+    def models(self) -> tuple[Model, ...]:
+        """Every model at hand, in order of preference."""
+        return self.further_models if self.model is None else (self.model, *self.further_models)
 
     def with_members(self, members: int) -> TwinInput:
         """The same input with an ensemble of another size."""
@@ -310,10 +327,12 @@ class TwinOutput:
     """What the step says; nothing here was clamped or hidden.
 
     Attributes:
-        now, features, flags, refusals, forecast, posterior: see their types.
-        model_id: name and version of the model's bundle.
+        now: the moment of the answer.
+        features, flags, refusals, forecast, posterior: see their types.
+        model_id: name and version of the bundle of the model that answered, or would have; empty without one.
         engine: who computed the forecast, joined by commas; a hand-over is named ``mechanistic (...)``.
         handed_over: why a learned student did not answer for all members, as stable words of its guards.
+        uncovered_drugs: drugs on record that no model at hand knows, with the refusal ``regimen_not_covered``.
     """
 
     now: datetime
@@ -325,3 +344,4 @@ class TwinOutput:
     model_id: str = ""
     engine: str = ""
     handed_over: tuple[str, ...] = ()
+    uncovered_drugs: tuple[str, ...] = ()

@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from edge_twin.bundle import Bundle, outside_envelope
+from edge_twin.bundle import Bundle, outside_envelope, uncovered_drugs
 from edge_twin.contract import Answer, log_sd_of
 from edge_twin.cycle_curves import CycleCurves
 from edge_twin.cycle_weights import INPUTS, Weights
@@ -291,6 +291,8 @@ class CycleModel(ReducedModel):
 
     def answer(self, log_parameters: Floats, doses: Sequence[DoseEvent], times_days: Floats) -> Answer:
         """See ``ReducedModel.answer``; members that a guard stopped are named by its word."""
+        if unknown := uncovered_drugs(self.bundle, doses):
+            raise BundleError(f"{self.bundle.id} does not cover {', '.join(unknown)}", reason="drug_not_covered")
         found = self.operator.roll_out(log_parameters, doses, times_days)
         if not bool(np.isfinite(found.counts).all()):
             raise BundleError("the model left its numerical range", reason="output_not_finite")

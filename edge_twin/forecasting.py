@@ -58,10 +58,28 @@ def run_ensemble(
     model: Model, ensemble: Matrix, doses: tuple[DoseEvent, ...], span: Span, program: Program
 ) -> Trajectories:
     """The ensemble from the first count to the end of the horizon."""
-    last = max(span.now_day + program.horizon_days, doses[-1].start_day + CYCLE_DAYS)
+    newest = max(dose.start_day for dose in doses if dose.drug in {"", program.drug})
+    last = max(span.now_day + program.horizon_days, newest + CYCLE_DAYS)
     first = min(0.0, np.floor(span.first_day / GRID_DAYS) * GRID_DAYS)
     days = np.arange(first, last + GRID_DAYS, GRID_DAYS)
     return Trajectories(days, model.answer(ensemble, doses, days))
+
+
+def with_discrepancy(run: Trajectories, model: Model, occasion: float | None, seed: int) -> Trajectories:
+    """The trajectories with the uncertainty of a new occasion.
+
+    Args:
+        run: of the ensemble.
+        model: gives the discrepancy and the residual error.
+        occasion: day of the dose that begins it, see ``discrepancy.new_occasion``; None leaves ``run`` as it is.
+        seed: of the factors.
+    """
+    if occasion is None:
+        return run
+    logs = np.log(np.maximum(run.counts, SMALLEST_STATE))
+    first = max(int(np.searchsorted(run.days, occasion, side="right")) - 1, 0)
+    logs[first:] = model.discrepancy.apply(logs[first:], logs[first], model.residual_log_sd, seed)
+    return run.with_counts(np.exp(logs))
 
 
 def summarise(  # noqa: PLR0913 - each argument is one ingredient of the forecast and named at the call

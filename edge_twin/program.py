@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -148,6 +149,23 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True)
+class Support:
+    """A supporting drug that a regimen adds, once a day.
+
+    Attributes:
+        drug: lower-case generic name.
+        amount_mg: absolute amount of one administration.
+        first_day: of the first administration, in days after the dose.
+        injections: how many.
+    """
+
+    drug: str
+    amount_mg: float
+    first_day: float
+    injections: int
+
+
+@dataclass(frozen=True, slots=True)
 class Regimen:
     """One way to give the next cycle.
 
@@ -155,12 +173,14 @@ class Regimen:
         id, title: for machines and for people.
         dose_share: of the planned dose, 0 to 1.
         delay_days: after the planned day.
+        support: what is given beside it; None for nothing.
     """
 
     id: str
     title: str
     dose_share: float
     delay_days: float
+    support: Support | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +198,12 @@ class Program:
     thresholds: Mapping[str, Mapping[str, Threshold]]
     limits: Mapping[str, Limit]
     regimens: tuple[Regimen, ...]
+    further_bundles: tuple[str, ...] = ()
+
+    @property
+    def bundles(self) -> tuple[str, ...]:
+        """Names of the bundles in order of preference; a later one is asked for drugs that the earlier do not know."""
+        return (self.bundle, *self.further_bundles)
 
     def threshold(self, table: str, name: str) -> float:
         """The value of one threshold, e.g. ``threshold("fever", "single_oral_cel")``."""
@@ -232,6 +258,7 @@ def _program(document: dict[str, Any]) -> Program:
         thresholds={table: _thresholds(rows) for table, rows in document.items() if isinstance(rows, dict)},
         limits={row["id"]: _limit(row) for row in document["limit"]},
         regimens=tuple(_regimen(row) for row in document["regimen"]),
+        further_bundles=_names(document.get("further_bundles", [])),
     )
 
 
@@ -247,4 +274,22 @@ def _regimen(row: dict[str, Any]) -> Regimen:
     share, delay = float(row["dose_share"]), float(row["delay_days"])
     if not (0.0 <= share <= 1.0 and delay >= 0.0):
         raise ValueError(f"regimen {row['id']} raises the dose or brings it forward")
-    return Regimen(row["id"], row["title"], share, delay)
+    support = _support(row["support"]) if "support" in row else None
+    return Regimen(row["id"], row["title"], share, delay, support)
+
+
+def _support(row: dict[str, Any]) -> Support:
+    """Refuses what no reader could check: each value states its mark, the whole its source."""
+    support = Support(row["drug"], float(row["amount_mg"]), float(row["first_day"]), int(row["injections"]))
+    named = isinstance(support.drug, str) and bool(support.drug)
+    possible = 0.0 < support.amount_mg < math.inf and 0.0 <= support.first_day < math.inf and support.injections > 0
+    argued = all(row[key] in {"P", "S", "C", "A"} for key in ("mark", "amount_mark")) and bool(row["source"])
+    if not (named and possible and argued):
+        raise ValueError("a regimen's support is not possible or has no source")
+    return support
+
+
+def _names(names: object) -> tuple[str, ...]:
+    if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
+        raise ValueError("further_bundles is not a list of names")
+    return tuple(names)

@@ -1,23 +1,28 @@
 """Rehearsal: what each allowed way of giving the next cycle would do to this patient's counts.
 
 Only regimens that the program lists can be asked for, and its hard limits are checked for each; the
-result informs a clinician and never recommends a dose.
+result informs a clinician and never recommends a dose. Each regimen is computed by the first model that
+covers its drugs and those on record, on that model's own ensemble; what none covers is refused by name.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import numpy as np
 
-from edge_twin.contract import Dose, Matrix, Model
+from edge_twin.contract import Dose, Matrix, Model, TwinInput, TwinOutput
 from edge_twin.errors import ProgramError
 from edge_twin.exposure import DoseEvent
-from edge_twin.forecasting import CYCLE_DAYS, GRID_DAYS, moved_by_surrogate_error
-from edge_twin.program import Program, Regimen
+from edge_twin.forecasting import CYCLE_DAYS, GRID_DAYS, Trajectories, moved_by_surrogate_error, with_discrepancy
+from edge_twin.observation import days_between
+from edge_twin.program import Program, Regimen, Support
 from edge_twin.quantiles import median_and_interval
-from edge_twin.twin import dose_events
+from edge_twin.regimens import covering, first_covering, uncovered
+from edge_twin.twin import dose_events, posterior_under
 
 FOLLOWED_DAYS = CYCLE_DAYS  # after the rehearsed dose
 SURROGATE_SEED = 1  # the same draws for all options: their order then rests on the options alone
@@ -36,6 +41,37 @@ class NextCycle:
     body_surface_m2: float
 
 
+class Candidate(NamedTuple):
+    """A model with this patient's ensemble under it.
+
+    Attributes:
+        model: the reduced model; ensemble: its log parameters after assimilation, [members, parameters].
+    """
+
+    model: Model
+    ensemble: Matrix
+
+    @property
+    def drugs(self) -> frozenset[str]:
+        """Of the model."""
+        return self.model.drugs
+
+
+class RefusedRegimen(NamedTuple):
+    """A regimen of the program that no model at hand covers.
+
+    Attributes:
+        option, title: of the regimen.
+        drugs: those that stand in the way.
+        reason: ``regimen_not_covered``.
+    """
+
+    option: str
+    title: str
+    drugs: tuple[str, ...]
+    reason: str = "regimen_not_covered"
+
+
 @dataclass(frozen=True, slots=True)
 class Rehearsed:
     """What one regimen would do.
@@ -50,10 +86,15 @@ class Rehearsed:
         limits_broken: the limits that this regimen does not keep, each with its reasons.
         most_limiting: ids of the limits with the smallest relative margin, all of them on a tie.
         rank: place among the regimens that keep every limit, by ``p_anc_below_0_5`` (1 is the smallest, equal
-            ones share it); None for one that breaks a limit. Information, never a recommendation.
+            ones share it); None for one that breaks a limit, and for one that another model computed than the
+            first, since models differ. Information, never a recommendation.
         days, median, lower, upper: the curve from the dose on (state, 95 % interval).
         engines: who computed it; handed_over: why a learned student did not answer for all members.
         surrogate_log_half_width: 95 % half-width of ln(student) - ln(teacher), inside the intervals and the chance.
+        model_id: what computed it.
+        support: what is given beside the dose, for people; empty for nothing.
+        unsupported_p_anc_below_0_5, unsupported_nadir_median: the same regimen by the same model without the
+            support, which shows what the support does; None for a regimen without any.
     """
 
     option: str
@@ -76,6 +117,10 @@ class Rehearsed:
     engines: tuple[str, ...] = ()
     handed_over: tuple[str, ...] = ()
     surrogate_log_half_width: float = 0.0
+    model_id: str = ""
+    support: str = ""
+    unsupported_p_anc_below_0_5: float | None = None
+    unsupported_nadir_median: float | None = None
 
     @property
     def allowed(self) -> bool:
@@ -83,45 +128,133 @@ class Rehearsed:
         return not self.limits_broken
 
 
-def rehearse(
-    model: Model, ensemble: Matrix, given: tuple[Dose, ...], planned: NextCycle, program: Program
+def rehearse(  # noqa: PLR0913 - the patient's five things and a seed
+    model: Model,
+    ensemble: Matrix,
+    given: tuple[Dose, ...],
+    planned: NextCycle,
+    program: Program,
+    *,
+    seed: int = 1,
 ) -> tuple[Rehearsed, ...]:
-    """Simulate every regimen of the program on this patient's ensemble.
+    """Simulate every regimen of the program that one model covers, on this patient's ensemble.
 
     Args:
         model: the reduced model.
         ensemble: log parameters after assimilation, shape [members, parameters].
-        given: doses so far, at least one, oldest first.
-        planned: the next dose as planned; must lie after the last dose given.
+        given: as ``rehearse_with``, like the rest.
+        planned: the next dose as planned.
         program: regimens and hard limits.
+        seed: of the next occasion's discrepancy.
 
     Raises:
-        ProgramError: ``no_dose_on_record``, ``planned_dose_not_next``, or ``unknown_limit`` for a limit
-            that nothing here can check.
+        ProgramError: as ``rehearse_with``.
     """
-    if not given:
+    return rehearse_with((Candidate(model, ensemble),), given, planned, program, seed=seed)
+
+
+def rehearse_with(
+    candidates: Sequence[Candidate], given: tuple[Dose, ...], planned: NextCycle, program: Program, *, seed: int = 1
+) -> tuple[Rehearsed, ...]:
+    """Simulate every regimen of the program that a candidate covers; see ``refused_regimens`` for the others.
+
+    Args:
+        candidates: models with their ensembles, in order of preference.
+        given: doses so far of any drug, at least one of the planned drug.
+        planned: the next dose as planned; must lie after the last one of its drug.
+        program: regimens and hard limits.
+        seed: of the next occasion's discrepancy.
+
+    Raises:
+        ProgramError: ``no_dose_on_record``, ``planned_dose_not_next``, ``unknown_limit`` for a limit that nothing
+            here can check, ``regimen_not_covered`` when no candidate covers even the planned drug and those on
+            record.
+    """
+    own = [dose for dose in given if dose.drug == planned.dose.drug]
+    covering(candidates, planned.dose.drug, _drugs(given, planned, None))
+    if not own:
         raise ProgramError("a rehearsal needs the doses given so far", reason="no_dose_on_record")
-    if planned.dose.time <= given[-1].time:
+    if planned.dose.time <= max(dose.time for dose in own):
         raise ProgramError("the planned dose must follow the last one given", reason="planned_dose_not_next")
-    return _ranked([_rehearse(model, ensemble, given, planned, program, regimen) for regimen in program.regimens])
+    options = []
+    for regimen in program.regimens:
+        chosen = first_covering(candidates, _drugs(given, planned, regimen.support))
+        if chosen is not None:
+            options.append(_option(chosen, given, planned, program, regimen, seed))
+    return _ranked(options)
 
 
-def _ranked(options: list[Rehearsed]) -> tuple[Rehearsed, ...]:
-    """In the program's order, each with its rank among those that keep every limit."""
-    chances = [option.p_anc_below_0_5 for option in options if option.allowed]
+def candidates(given: TwinInput, output: TwinOutput, planned: NextCycle) -> tuple[Candidate, ...]:
+    """The models that a rehearsal of the program needs, each with this patient's ensemble under it.
+
+    Args:
+        given: input of the step.
+        output: of that step; its ensemble is used where its model is needed.
+        planned: the next dose as planned.
+    """
+    regimens = given.program.regimens
+    wanted = [first_covering(given.models, _drugs(given.doses, planned, regimen.support)) for regimen in regimens]
+    found = []
+    for model in (model for model in given.models if any(model is one for one in wanted)):
+        own = output.posterior if output.model_id == model.id else posterior_under(given, model)
+        if own is not None:
+            found.append(Candidate(model, own.log_parameters))
+    return tuple(found)
+
+
+def refused_regimens(
+    models: Sequence[Model], given: tuple[Dose, ...], planned: NextCycle, program: Program
+) -> tuple[RefusedRegimen, ...]:
+    """The regimens of the program that none of the models covers, with the drugs on record, by name."""
+    needed = [(regimen, _drugs(given, planned, regimen.support)) for regimen in program.regimens]
     return tuple(
-        replace(option, rank=1 + sum(chance < option.p_anc_below_0_5 for chance in chances) if option.allowed else None)
-        for option in options
+        RefusedRegimen(regimen.id, regimen.title, uncovered(models, drugs))
+        for regimen, drugs in needed
+        if first_covering(models, drugs) is None
     )
 
 
-def _rehearse(  # noqa: PLR0913, PLR0917 - the five things above and the one regimen
-    model: Model, ensemble: Matrix, given: tuple[Dose, ...], planned: NextCycle, program: Program, regimen: Regimen
+def _drugs(given: tuple[Dose, ...], planned: NextCycle, support: Support | None) -> frozenset[str]:
+    further = {support.drug} if support else set()
+    return frozenset({dose.drug for dose in given} | {planned.dose.drug} | further)
+
+
+def _ranked(options: list[Rehearsed]) -> tuple[Rehearsed, ...]:
+    """In the program's order, each with its rank among those of the first one's model that keep every limit."""
+    comparable = [option.allowed and option.model_id == options[0].model_id for option in options]
+    chances = [option.p_anc_below_0_5 for option, counts in zip(options, comparable, strict=True) if counts]
+    return tuple(
+        replace(option, rank=1 + sum(chance < option.p_anc_below_0_5 for chance in chances)) if counts else option
+        for option, counts in zip(options, comparable, strict=True)
+    )
+
+
+def _option(  # noqa: PLR0913, PLR0917 - the patient's things and the one regimen
+    chosen: Candidate, given: tuple[Dose, ...], planned: NextCycle, program: Program, regimen: Regimen, seed: int
+) -> Rehearsed:
+    """The regimen and, where it has a support, the same without it."""
+    option = _rehearse(chosen, given, planned, program, regimen, seed)
+    if regimen.support is None:
+        return option
+    without = _rehearse(chosen, given, planned, program, replace(regimen, support=None), seed)
+    return replace(
+        option,
+        support=_described(regimen.support),
+        unsupported_p_anc_below_0_5=without.p_anc_below_0_5,
+        unsupported_nadir_median=without.nadir_median,
+    )
+
+
+def _described(support: Support) -> str:
+    days = f"{support.injections} daily injections from day {support.first_day:g} after the dose"
+    return f"{support.drug} {support.amount_mg:g} mg, {days}"
+
+
+def _rehearse(  # noqa: PLR0913, PLR0917 - the patient's things and the one regimen
+    chosen: Candidate, given: tuple[Dose, ...], planned: NextCycle, program: Program, regimen: Regimen, seed: int
 ) -> Rehearsed:
     dose = _as_regimen(planned.dose, regimen)
-    events = dose_events((*given, dose))
-    days = events[-1].start_day + np.arange(0.0, FOLLOWED_DAYS + GRID_DAYS, GRID_DAYS)
-    answer = model.answer(ensemble, _worth_giving(events), days)
+    days, answer = _followed(chosen, given, dose, regimen.support, seed)
     threshold = program.threshold("forecast", "anc_threshold_10_9_per_l")
     median, nadir = np.median(answer.counts, axis=1), float(np.median(answer.counts.min(axis=0)))
     counts = moved_by_surrogate_error(answer, SURROGATE_SEED)
@@ -149,7 +282,31 @@ def _rehearse(  # noqa: PLR0913, PLR0917 - the five things above and the one reg
         engines=answer.engines,
         handed_over=answer.refusals,
         surrogate_log_half_width=answer.log_half_width,
+        model_id=chosen.model.id,
     )
+
+
+def _followed(
+    chosen: Candidate, given: tuple[Dose, ...], dose: Dose, support: Support | None, seed: int
+) -> Trajectories:
+    """Counts from the dose on, as a new occasion of this patient."""
+    doses = sorted((*given, dose, *_injections(support, dose)), key=lambda d: d.time)
+    origin = doses[0].time
+    first = days_between(origin, dose.time)
+    days = first + np.arange(0.0, FOLLOWED_DAYS + GRID_DAYS, GRID_DAYS)
+    events = _worth_giving(dose_events(tuple(doses), origin))
+    run = Trajectories(days, chosen.model.answer(chosen.ensemble, events, days))
+    return with_discrepancy(run, chosen.model, first, seed)
+
+
+def _injections(support: Support | None, dose: Dose) -> list[Dose]:
+    if support is None:
+        return []
+    first = dose.time + timedelta(days=support.first_day)
+    return [
+        Dose(first + timedelta(days=day), support.drug, support.amount_mg, timedelta(0))
+        for day in range(support.injections)
+    ]
 
 
 def _as_regimen(dose: Dose, regimen: Regimen) -> Dose:

@@ -81,6 +81,7 @@ class Plan:
         model: the reduced model, or None.
         doses: what was or will be given; the step uses those before now.
         seed, members: of the ensemble.
+        further_models: for drugs that ``model`` does not know, in order of preference.
     """
 
     time_zone: str
@@ -89,6 +90,7 @@ class Plan:
     doses: tuple[Dose, ...] = ()
     seed: int = 1
     members: int | None = None
+    further_models: tuple[Model, ...] = ()
 
 
 class Runtime:
@@ -116,6 +118,7 @@ class Runtime:
         self.store = store
         self.plan = plan
         self.last: TwinOutput | None = None
+        self.last_input: TwinInput | None = None
         self.steps = 0
         self._sources = sources
         self._clock = clock
@@ -222,7 +225,7 @@ class Runtime:
             except BaseException:
                 self._touched |= touched
                 raise
-            self.last = output
+            self.last, self.last_input = output, given
             self.steps += 1
 
     def _today(self, now: datetime) -> datetime:
@@ -245,6 +248,7 @@ class Runtime:
             coverage=self.store.coverage(),
             seed=plan.seed,
             members=plan.members,
+            further_models=plan.further_models,
         )
 
     def _day_readings(self, start: datetime) -> tuple[Observation, ...]:

@@ -19,7 +19,7 @@ from edge_twin_adapters.ble.frame import DecodeContext
 from edge_twin_adapters.ble.source import CHEST_STRAP, THERMOMETER, BleSource, LinkTimes
 from edge_twin_adapters.folder import FolderSource
 from edge_twin_app.errors import AppError
-from edge_twin_app.models import load_model
+from edge_twin_app.models import load_models
 from edge_twin_app.outlet import OutboxOutlet
 from edge_twin_app.settings import Sensor, Settings, SyncSettings
 from edge_twin_sync.client import SyncClient
@@ -116,8 +116,9 @@ class Device:
 
     def _plan(self) -> Plan:
         settings = self.settings
-        model = load_model(settings.program.bundle, self._around.engine)
-        return Plan(settings.time_zone, settings.program, model, settings.doses, settings.seed, settings.members)
+        model, *further = load_models(settings.program, self._around.engine)
+        program, doses = settings.program, settings.doses
+        return Plan(settings.time_zone, program, model, doses, settings.seed, settings.members, tuple(further))
 
     def _sensor(self, sensor: Sensor) -> BleSource:
         if sensor.kind not in PROFILES:

@@ -11,6 +11,7 @@ from edge_twin.bundle import load_bundle
 from edge_twin.engines import NUMPY, select_engine
 from edge_twin.engines.course_network import select_course_engine
 from edge_twin.installed import InstalledModels
+from edge_twin.program import Program
 from edge_twin.reduced_model import ReducedModel
 from edge_twin.signing import DEVELOPMENT_TRUST, TrustedKeys
 from edge_twin.student import load_student
@@ -35,6 +36,19 @@ def load_model(name: str, engine: str | None = None) -> ReducedModel:
     """
     bundle = load_bundle(bundle_path(name))
     return ReducedModel(bundle, select_engine(bundle, prefer=engine))
+
+
+def load_models(program: Program, engine: str | None = None) -> tuple[ReducedModel, ...]:
+    """Every shipped bundle that a program names, in its order of preference.
+
+    Args:
+        program: names them.
+        engine: see ``load_model``.
+
+    Raises:
+        BundleError: when a bundle is unknown or cannot be trusted.
+    """
+    return tuple(load_model(name, engine) for name in program.bundles)
 
 
 def load_surrogate(engine: str | None = None) -> SurrogateModel:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from edge_twin.bundle import Bundle
 from edge_twin.concentration import log_concentrations
-from edge_twin.engines import numpy_friberg, numpy_jost
+from edge_twin.engines import numpy_friberg, numpy_jost, numpy_quartino
 from edge_twin.errors import BundleError
 from edge_twin.exposure import ExposureGrid
 
@@ -20,6 +20,7 @@ Floats = NDArray[np.float64]
 
 FRIBERG_TRANSIT = "friberg_transit"
 JOST_LEUKOCYTES = "jost_leukocytes"
+QUARTINO_GCSF = "quartino_gcsf"
 
 
 class Integrator(Protocol):
@@ -40,7 +41,7 @@ class EngineKind:
     Attributes:
         name: as the manifest writes it.
         step_columns: columns that describe a step, its length in days first.
-        steps: makes them from an exposure grid, [k, step_columns].
+        steps: makes them from an exposure grid, [k, step_columns] less one column for each further drug.
         numpy_engine: the engine that is always there.
     """
 
@@ -62,7 +63,7 @@ def kind_of(bundle: Bundle) -> EngineKind:
         raise BundleError(f"no equations for {bundle.engine.kind}", reason="engine_kind_unknown") from None
 
 
-def _friberg_steps(_bundle: Bundle, grid: ExposureGrid) -> Floats:
+def _exposure_steps(_bundle: Bundle, grid: ExposureGrid) -> Floats:
     return grid.steps
 
 
@@ -78,6 +79,11 @@ def _jost(bundle: Bundle) -> Integrator:
     return numpy_jost.NumpyJost(_fixed(bundle, "kwbc"))
 
 
+def _quartino(bundle: Bundle) -> Integrator:
+    values = (_fixed(bundle, name) for name in ("kcirc", "ke", "kanc", "g0"))
+    return numpy_quartino.NumpyQuartino(numpy_quartino.FactorKinetics(*values))
+
+
 def _fixed(bundle: Bundle, name: str) -> float:
     """A value that the equations need and all patients share."""
     found = [item.value for item in bundle.fixed if item.name == name]
@@ -90,8 +96,9 @@ KINDS: Mapping[str, EngineKind] = MappingProxyType(
     {
         kind.name: kind
         for kind in (
-            EngineKind(FRIBERG_TRANSIT, numpy_friberg.STEP_COLUMNS, _friberg_steps, _friberg),
+            EngineKind(FRIBERG_TRANSIT, numpy_friberg.STEP_COLUMNS, _exposure_steps, _friberg),
             EngineKind(JOST_LEUKOCYTES, numpy_jost.STEP_COLUMNS, _jost_steps, _jost),
+            EngineKind(QUARTINO_GCSF, numpy_quartino.STEP_COLUMNS, _exposure_steps, _quartino),
         )
     }
 )

@@ -13,10 +13,11 @@ from edge_twin.case import Case
 from edge_twin.errors import CaseError
 from edge_twin.flags.situation import out_of_100
 from edge_twin.jsonform import plain
+from edge_twin.rehearsal import Rehearsed
 from edge_twin.twin import advance
 from edge_twin_app.commands.replay import load_case
-from edge_twin_app.models import ENGINES, load_model
-from edge_twin_app.rehearsing import Rehearsal, option_row, timed_rehearsal
+from edge_twin_app.models import ENGINES, load_models
+from edge_twin_app.rehearsing import Rehearsal, option_row, refused_row, timed_rehearsal
 
 if TYPE_CHECKING:
     from edge_twin_app.commands.types import Subparsers
@@ -45,6 +46,7 @@ def run(options: argparse.Namespace) -> int:
         "rows": [option_row(option) for option in rehearsal.options],
         "elapsed_ms": plain(rehearsal.elapsed_ms),
         "members": rehearsal.members,
+        "refused": [refused_row(regimen) for regimen in rehearsal.refused],
     }
     sys.stdout.write(json.dumps(document, indent=1) + "\n" if options.json else _table(rehearsal))
     if options.out:
@@ -60,11 +62,11 @@ def rehearse_case(case: Case, engine: str | None, members: int | None) -> Rehear
     """
     if case.next_cycle is None:
         raise CaseError("the case names no next_cycle", reason="no_next_cycle")
-    model = load_model(case.program.bundle, engine)
-    given = case.inputs(model)[-1]
+    model, *further = load_models(case.program, engine)
+    given = case.inputs(model, tuple(further))[-1]
     if members:
         given = given.with_members(members)
-    return timed_rehearsal(advance(given), case.program, given.doses, case.next_cycle, model)
+    return timed_rehearsal(given, advance(given), case.next_cycle)
 
 
 def _table(rehearsal: Rehearsal) -> str:
@@ -74,9 +76,20 @@ def _table(rehearsal: Rehearsal) -> str:
         chance = out_of_100(option.p_anc_below_0_5)
         broken = "; ".join(option.limits_broken) or "none"
         lines.append(f"{option.option:<18}{chance:>14}{nadir:>26}{option.anc_on_dose_day:>13.1f}  {broken}")
+    lines += [_effect(option) for option in rehearsal.options if option.support]
+    lines += [f"{r.option}: refused, no installed model knows {', '.join(r.drugs)}" for r in rehearsal.refused]
     took = f"{rehearsal.members} courses for each option, {rehearsal.elapsed_ms:.0f} ms together"
     return "\n".join(
         [*lines, f"Counts in 10⁹/L. {took}. To discuss with the team; nothing here recommends a dose.", ""]
+    )
+
+
+def _effect(option: Rehearsed) -> str:
+    """What the support does, within the one model that knows it; models differ, so its row has no rank."""
+    without = out_of_100(option.unsupported_p_anc_below_0_5 or 0.0)
+    return (
+        f"{option.option}: {option.support}; computed by {option.model_id}, which without it says {without} and a "
+        f"lowest count of {option.unsupported_nadir_median:.2f}"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -139,7 +140,7 @@ def rehearsal_figure(options: Sequence[Rehearsed]) -> Figure:
     """The next cycle under each option: curves, lowest count and chance of a low count."""
     figure = Figure(figsize=(10, 3.8), layout="constrained")
     curves, nadirs = figure.subplots(1, 2, width_ratios=(1.6, 1))
-    styles = ("-", "--", "-.", ":")
+    styles = itertools.cycle(("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1))))
     for place, (option, style) in enumerate(zip(options, styles, strict=False)):
         curves.plot(option.days - option.days[0], option.median, ls=style, lw=1.8, label=option.title)
         low, high = option.nadir_median - option.nadir_lower, option.nadir_upper - option.nadir_median

@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from edge_twin.contract import TwinOutput
+from edge_twin.contract import TwinInput, TwinOutput
 from edge_twin.jsonform import plain
 from edge_twin.store import Store
 from edge_twin_app.rehearsing import Rehearsal, option_row
@@ -25,11 +25,12 @@ class Outcome:
 
     Attributes:
         elapsed_s: wall time of the course.
-        output: of the last step.
+        given, output: of the last step.
         notifications, reconnects, gaps, refused: of all Bluetooth sources, this process.
     """
 
     elapsed_s: float
+    given: TwinInput
     output: TwinOutput
     notifications: int
     reconnects: int
