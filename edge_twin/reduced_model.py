@@ -15,6 +15,8 @@ from edge_twin.exposure import DoseEvent, exposure_grid
 
 Floats = NDArray[np.float64]
 
+WASHED_OUT_DAYS = 10.0  # after the last infusion; longer than any of the bundles' drugs stays
+
 
 class ReducedModel:
     """What the twin and the rehearsal need of a reduced model.
@@ -69,6 +71,15 @@ class ReducedModel:
     def covers_doses(self, doses: Sequence[DoseEvent]) -> bool:
         """Whether the dosing lies inside the validity envelope."""
         return not outside_envelope(self.bundle, doses=doses)
+
+    def drug_effect(self, doses: Sequence[DoseEvent]) -> float:
+        """Time integral of the drug effect that these doses have for a slope of one; 0 for none."""
+        if not doses:
+            return 0.0
+        first, last = min(d.start_day for d in doses), max(d.start_day + d.infusion_days for d in doses)
+        grid = exposure_grid(self.bundle.pharmacokinetics, doses, np.array([first, last + WASHED_OUT_DAYS]))
+        kind = kind_of(self.bundle)
+        return kind.drug_effect(kind.steps(self.bundle, grid))
 
     def simulate(self, log_parameters: Floats, doses: Sequence[DoseEvent], times_days: Floats) -> Floats:
         """The bundle's output for every member, starting at steady state before the first dose.

@@ -13,7 +13,6 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from edge_twin import codes
 from edge_twin.assimilation import DEFAULT, Counts, assimilate
 from edge_twin.contract import Dose, Forecast, Model, Posterior, Refusal, TwinInput, TwinOutput
 from edge_twin.exposure import DoseEvent
@@ -96,9 +95,9 @@ def _learn(given: TwinInput, admitted: _Admitted) -> _Learned:
         return _Learned(None, None, frozenset({Refusal.NO_MODEL if given.model is None else Refusal.NO_DOSE}))
     origin = doses[0].time
     events = dose_events(doses)
-    readings = tuple(o for o in admitted.observations if o.code == codes.NEUTROPHILS and o.is_usable)
+    readings = tuple(o for o in admitted.observations if o.code == given.program.count.code and o.is_usable)
     counts = counts_of(readings, origin)
-    span = Span(origin, min(counts.days, default=0.0), days_between(origin, given.now))
+    span = Span(origin, min(counts.days, default=0.0), days_between(origin, given.now), events[-1].start_day)
     return _forecast(given, given.model, events, counts, span)
 
 
