@@ -42,14 +42,14 @@ def test_only_patients_enter_whom_the_standard_cycle_would_bring_low(cohort: Coh
     assert [item.arm for item in cohort.patients[0]] == list(ARMS)
 
 
-def test_hz_dose_03_every_arm_gives_the_same_total_and_keeps_every_limit(cohort: Cohort) -> None:
+def test_hz_schedule_01_every_arm_gives_the_same_total_and_keeps_every_limit(cohort: Cohort) -> None:
     given = [item for patient in cohort.patients for item in patient]
     assert all(item.total_mg == pytest.approx(6000.0 * SMALL.area_m2) for item in given)
     assert all(item.limits_broken == () for item in given)
     assert all(item.delay_days >= 0.0 for item in given)
 
 
-def test_hz_dose_03_the_effect_held_arm_holds_it_and_blasts_feel_what_the_other_saves(cohort: Cohort) -> None:
+def test_hz_schedule_01_the_effect_held_arm_holds_it_and_blasts_feel_what_the_other_saves(cohort: Cohort) -> None:
     least = load_program("aml").thresholds["search"]["effect_share"].value
     for standard, by_dose, by_effect in cohort.patients:
         assert by_effect.effect_share >= least

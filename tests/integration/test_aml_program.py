@@ -80,7 +80,7 @@ def neutrophils_of_another_case() -> tuple[Observation, ...]:
     return read_case(json.dumps(form("sensitive"))).template.observations
 
 
-def test_neutrophils_move_nothing_in_a_program_of_leukocytes() -> None:
+def test_hz_program_01_neutrophils_move_nothing_in_a_program_of_leukocytes() -> None:
     given = case().inputs(MODEL)[3]
     others = tuple(o for o in neutrophils_of_another_case() if o.time <= given.now)
     assert others

@@ -15,12 +15,10 @@ from edge_twin.errors import CaseError
 from edge_twin.program import load_program
 from edge_twin_app.count_table import read_counts
 from edge_twin_app.models import ENGINES, load_model
-from edge_twin_app.scoring import METHODS, METRICS, patient_scores, summarised
+from edge_twin_app.scoring import METHODS, metrics, patient_scores, summarised
 
 if TYPE_CHECKING:
     from edge_twin_app.commands.types import Subparsers
-
-NEUTROPHILS_LOINC = "751-8"
 
 
 def add_to(commands: Subparsers) -> None:
@@ -39,23 +37,25 @@ def add_to(commands: Subparsers) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Score and print."""
-    model = load_model(load_program(options.program).bundle, options.engine)
-    column = "anc" if model.bundle.outputs[0].code == NEUTROPHILS_LOINC else "wbc"
+    program = load_program(options.program)
+    model, names = load_model(program.bundle, options.engine), metrics(program.low_count())
     scores: dict[str, list[np.ndarray]] = {method: [] for method in METHODS}
-    for patient in tqdm(read_counts(options.table, column).values(), unit="patient", file=sys.stderr):
-        found = list(patient_scores(model, patient, options.members, options.seed))
+    for patient in tqdm(read_counts(options.table, program.count.short).values(), unit="patient", file=sys.stderr):
+        found = list(patient_scores(model, patient, options.members, options.seed, program.low_threshold))
         for method in METHODS if found else ():
             scores[method].append(np.array([values for name, values in found if name == method]))
     if not scores["twin"]:
         raise CaseError("no patient has two counts", reason="too_little_data")
-    rows = [summarised(method, scores[method], options.seed) for method in METHODS]
-    sys.stdout.write(json.dumps({"rows": rows, "model": model.id}, indent=1) + "\n" if options.json else _table(rows))
+    rows = [summarised(method, scores[method], options.seed, names) for method in METHODS]
+    sys.stdout.write(
+        json.dumps({"rows": rows, "model": model.id}, indent=1) + "\n" if options.json else _table(rows, names)
+    )
     return 0
 
 
-def _table(rows: list[dict[str, float | int | str]]) -> str:
-    lines = [f"{'method':<8}" + "".join(f"{name:>32}" for name in METRICS)]
+def _table(rows: list[dict[str, float | int | str]], names: tuple[str, ...]) -> str:
+    lines = [f"{'method':<8}" + "".join(f"{name:>32}" for name in names)]
     for row in rows:
-        cells = (f"{row[name]:.3f} ({row[name + '_low']:.3f}-{row[name + '_high']:.3f})" for name in METRICS)
+        cells = (f"{row[name]:.3f} ({row[name + '_low']:.3f}-{row[name + '_high']:.3f})" for name in names)
         lines.append(f"{row['method']:<8}" + "".join(f"{cell:>32}" for cell in cells))
     return "\n".join([*lines, f"{rows[0]['counts']} counts of {rows[0]['patients']} patients", ""])
