@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from statistics import NormalDist
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from edge_twin.discrepancy import Discrepancy
 from edge_twin.exposure import DoseEvent
 from edge_twin.features import Feature
+from edge_twin.low_count import NEUTROPENIA, LowCount, checked_for
 from edge_twin.observation import Observation, Origin
 from edge_twin.program import Program
 
@@ -41,6 +42,8 @@ class FlagKind(StrEnum):
     ORAL_READING_NEEDED = "oral_reading_needed"
     NEUTROPHILS_LOW = "anc_below_0_5_measured"
     NEUTROPENIA_FORECAST = "anc_below_0_5_within_7_days"
+    LEUKOCYTES_LOW = "wbc_below_1_0_measured"
+    LEUKOPENIA_FORECAST = "wbc_below_1_0_in_this_cycle"
     RESTING_HEART_RATE = "resting_heart_rate_above_baseline"
     FORECAST_MISMATCH = "forecast_mismatch"
 
@@ -184,6 +187,14 @@ class Model(Protocol):
         """The outputs of ``simulate`` with who computed them."""
 
 
+@runtime_checkable
+class DosedModel(Protocol):
+    """A reduced model that can also say how much drug effect doses have."""
+
+    def drug_effect(self, doses: tuple[DoseEvent, ...]) -> float:
+        """Time integral of the drug effect that these doses have for a slope of one; 0 for none."""
+
+
 @dataclass(frozen=True)
 class TwinInput:
     """Everything the step may know.
@@ -262,14 +273,15 @@ class Flag:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """Absolute neutrophil count in 10*9/L over time.
+    """The program's blood count in 10*9/L over time.
 
     Attributes:
         origin: day 0, the first dose, aware UTC.
         days: float days since ``origin``, shape [t].
         median, state_lower, state_upper: the patient's own count, 95 % interval, shape [t].
         lower, upper: 95 % prediction interval for a *measured* count (adds the residual error), shape [t].
-        p_anc_below_0_5: probability that the count falls below 0.5 between now and 7 days on.
+        p_below: probability that the count falls below the program's threshold between now and the end of its
+            window; in JSON under the name that ``event`` gives it.
         nadir_day, nadir: day and value of the lowest median.
         counts_used: number of counts assimilated.
         interval_counted: whether coverage was counted on this patient; otherwise "not yet validated".
@@ -277,8 +289,9 @@ class Forecast:
             this patient and from counts that do not fit the model.
         p_mismatch: probability that counts look at least as strange as these when the model is right.
         surrogate_log_half_width: 95 % half-width of ln(student) - ln(teacher), 0 without a student; it is inside
-            all intervals and ``p_anc_below_0_5``.
+            all intervals and ``p_below``.
         residual_log_sd: standard deviation of ln(measured) - ln(teacher), inside ``lower`` and ``upper``.
+        event: what ``p_below`` is the probability of.
     """
 
     origin: datetime
@@ -288,7 +301,7 @@ class Forecast:
     upper: Vector
     state_lower: Vector
     state_upper: Vector
-    p_anc_below_0_5: float
+    p_below: float
     nadir_day: float
     nadir: float
     counts_used: int
@@ -297,6 +310,17 @@ class Forecast:
     p_mismatch: float = 1.0
     surrogate_log_half_width: float = 0.0
     residual_log_sd: float = 0.0
+    event: LowCount = NEUTROPENIA
+
+    @property
+    def p_anc_below_0_5(self) -> float:
+        """``p_below`` of neutrophils below 0.5.
+
+        Raises:
+            AttributeError: the forecast is about another event.
+        """
+        checked_for(self.event, "p_anc_below_0_5")
+        return self.p_below
 
     def band_at(self, moment: datetime) -> tuple[float, float]:
         """The prediction interval for a count measured at ``moment`` (linear between grid points)."""

@@ -9,7 +9,6 @@ from typing import Self
 
 import numpy as np
 
-from edge_twin import codes
 from edge_twin.assimilation import Counts
 from edge_twin.bundle import load_bundle
 from edge_twin.contract import Coverage, Dose, Model, TwinInput, TwinOutput
@@ -44,7 +43,7 @@ class PatientTwin:
         model: the reduced model.
         program: the disease program.
         doses: what was given.
-        counts: neutrophil counts so far.
+        counts: of the program's count so far.
         coverage: how earlier forecasts fared.
         time_zone: the patient's IANA zone.
         seed: of the virtual population.
@@ -72,7 +71,7 @@ class PatientTwin:
         """
         attributes = {"comparator": "<"} if below else None
         reading = observe(
-            codes.NEUTROPHILS, value, time, source="patient_twin", origin=Origin.LAB, attributes=attributes
+            self.program.count.code, value, time, source="patient_twin", origin=Origin.LAB, attributes=attributes
         )
         return replace(self, counts=(*self.counts, reading))
 

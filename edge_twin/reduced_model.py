@@ -14,9 +14,11 @@ from edge_twin.discrepancy import Discrepancy
 from edge_twin.engines import Engine, kind_of, simulate_reported
 from edge_twin.errors import BundleError
 from edge_twin.exposure import DoseEvent, exposure_grid
-from edge_twin.support import delivered, marked
+from edge_twin.support import delivered, marked, own_doses
 
 Floats = NDArray[np.float64]
+
+WASHED_OUT_DAYS = 10.0  # after the last infusion; longer than any of the bundles' drugs stays
 
 
 class ReducedModel:
@@ -92,6 +94,16 @@ class ReducedModel:
         """The outputs of ``simulate`` with who computed them."""
         counts = self.simulate(log_parameters, doses, times_days)
         return Answer(counts, np.zeros(counts.shape[1], np.bool_), (), (self.engine_name,))
+
+    def drug_effect(self, doses: Sequence[DoseEvent]) -> float:
+        """Time integral of the drug effect that these doses have for a slope of one; 0 for none."""
+        own = own_doses(self.bundle.drug, doses)
+        if not own:
+            return 0.0
+        first, last = min(d.start_day for d in own), max(d.start_day + d.infusion_days for d in own)
+        grid = exposure_grid(self.bundle.pharmacokinetics, own, np.array([first, last + WASHED_OUT_DAYS]))
+        kind = kind_of(self.bundle)
+        return kind.drug_effect(kind.steps(self.bundle, grid))
 
     def simulate(self, log_parameters: Floats, doses: Sequence[DoseEvent], times_days: Floats) -> Floats:
         """The bundle's output for every member, starting at steady state before the first dose.

@@ -36,7 +36,7 @@ SETTLING = timedelta(minutes=2)  # a window of beats may still grow for a pause 
 TICK = timedelta(minutes=15)  # the longest time without a step while the clock moves
 
 # These call for an answer at once; beats are distilled with the next step.
-_PROMPT = frozenset((codes.NEUTROPHILS, codes.BODY_TEMPERATURE))
+_PROMPT = frozenset((codes.NEUTROPHILS, codes.LEUKOCYTES, codes.BODY_TEMPERATURE))
 
 
 class Source(Protocol):
@@ -203,7 +203,7 @@ class Runtime:
         if last is None or last.forecast is None:
             return
         for count in new:
-            if count.code == codes.NEUTROPHILS and count.is_usable and count.time > last.now:
+            if count.code == self.plan.program.count.code and count.is_usable and count.time > last.now:
                 self.store.compare(count, last.forecast.band_at(count.time), last.now)
 
     def _is_new_day(self, new: Sequence[Observation]) -> bool:
@@ -235,7 +235,7 @@ class Runtime:
         plan = self.plan
         days = sorted(touched | {self._today(now)})
         readings = [o for day in days for o in self._day_readings(day)]
-        readings += self.store.observations(code=codes.NEUTROPHILS)
+        readings += self.store.observations(code=plan.program.count.code)
         readings += self.store.observations(since=now - timedelta(days=2), code=codes.BODY_TEMPERATURE)
         return TwinInput(
             now=now,

@@ -13,7 +13,6 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from edge_twin import codes
 from edge_twin.assimilation import DEFAULT, Counts, assimilate
 from edge_twin.contract import Dose, Forecast, Model, Posterior, Refusal, TwinInput, TwinOutput
 from edge_twin.discrepancy import new_occasion
@@ -139,13 +138,16 @@ def _learn(given: TwinInput, admitted: _Admitted) -> _Learned:
 
 def _record(given: TwinInput, admitted: _Admitted) -> _Record | None:
     """Doses and counts on the patient's axis, whose day 0 is the first dose of the program's drug; None before it."""
-    origin = next((dose.time for dose in admitted.doses if dose.drug == given.program.drug), None)
-    if origin is None:
+    starts = [dose.time for dose in admitted.doses if dose.drug == given.program.drug]
+    if not starts:
         return None
-    readings = tuple(o for o in admitted.observations if o.code == codes.NEUTROPHILS and o.is_usable)
+    origin = starts[0]
+    readings = tuple(o for o in admitted.observations if o.code == given.program.count.code and o.is_usable)
     counts = counts_of(readings, origin)
-    span = Span(origin, min(counts.days, default=0.0), days_between(origin, given.now))
-    return _Record(dose_events(admitted.doses, origin), counts, span)
+    now, newest = days_between(origin, given.now), days_between(origin, starts[-1])
+    return _Record(
+        dose_events(admitted.doses, origin), counts, Span(origin, min(counts.days, default=0.0), now, newest)
+    )
 
 
 def _members(given: TwinInput) -> int:

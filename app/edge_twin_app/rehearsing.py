@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,13 +36,16 @@ class Rehearsal:
     refused: tuple[RefusedRegimen, ...] = ()
 
 
-def timed_rehearsal(given: TwinInput, output: TwinOutput, planned: NextCycle) -> Rehearsal:
+def timed_rehearsal(
+    given: TwinInput, output: TwinOutput, planned: NextCycle, followed_days: float | None = None
+) -> Rehearsal:
     """Rehearse the next cycle on the ensembles of a step; no options without an ensemble.
 
     Args:
         given: input of the step, with its models.
         output: of that step.
         planned: the next dose as planned.
+        followed_days: simulated after the first rehearsed dose; the program's when None.
 
     Raises:
         ProgramError: as ``rehearse_with``.
@@ -52,7 +55,7 @@ def timed_rehearsal(given: TwinInput, output: TwinOutput, planned: NextCycle) ->
         return Rehearsal((), 0.0, 0, refused)
     found = candidates(given, output, planned)
     started = time.perf_counter()
-    options = rehearse_with(found, given.doses, planned, given.program, seed=given.seed)
+    options = rehearse_with(found, given.doses, planned, given.program, seed=given.seed, followed_days=followed_days)
     return Rehearsal(options, 1000.0 * (time.perf_counter() - started), len(output.posterior.log_parameters), refused)
 
 
@@ -63,11 +66,21 @@ def refused_row(regimen: RefusedRegimen) -> dict[str, Any]:
 
 
 def option_row(option: Rehearsed) -> dict[str, Any]:
-    """One rehearsed option as JSON values, without its curve."""
-    names: Sequence[str] = (
-        "option", "title", "dose_time", "amount_mg", "p_anc_below_0_5", "nadir_median", "nadir_lower", "nadir_upper",
-        "days_below_0_5", "anc_on_dose_day", "allowed", "limits_broken",
-        "most_limiting", "rank", "engines", "handed_over", "surrogate_log_half_width", "model_id", "support",
-        "unsupported_p_anc_below_0_5", "unsupported_nadir_median",
-    )  # fmt: skip
-    return {name: plain(getattr(option, name)) for name in names}
+    """One rehearsed option as JSON values, without its curve; keys name the program's count and threshold."""
+    event = option.event
+    values: Mapping[str, Any] = {
+        **_named(option, "option", "title", "dose_time", "amount_mg", "administrations"),
+        event.probability_name: option.p_below,
+        **_named(option, "nadir_median", "nadir_lower", "nadir_upper"),
+        event.days_name: option.days_below,
+        event.dose_day_name: option.count_on_dose_day,
+        **_named(option, "allowed", "limits_broken", "most_limiting", "rank", "days_to_recovery", "effect_share"),
+        **_named(option, "engines", "handed_over", "surrogate_log_half_width", "model_id", "support"),
+        f"unsupported_{event.probability_name}": option.unsupported_p_below,
+        "unsupported_nadir_median": option.unsupported_nadir_median,
+    }
+    return {name: plain(value) for name, value in values.items()}
+
+
+def _named(option: Rehearsed, *names: str) -> dict[str, Any]:
+    return {name: getattr(option, name) for name in names}

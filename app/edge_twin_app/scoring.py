@@ -13,16 +13,13 @@ from edge_twin.contract import Model
 from edge_twin.discrepancy import new_occasion
 from edge_twin.exposure import DoseEvent
 from edge_twin.innovation import innovations
+from edge_twin.low_count import LowCount
 from edge_twin.program import Program
 from edge_twin.regimens import covering
 from edge_twin_app.count_table import PatientRows
 
 LEVELS = (0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975)
 METHODS = ("twin", "prior", "locf")
-METRICS = (
-    "coverage_50", "coverage_80", "coverage_95", "pinball", "brier_anc_below_0_5", "abs_log_error", "log_width_95",
-)  # fmt: skip
-THRESHOLD = 0.5
 SMALLEST = 0.01  # 10*9/L, below what any counter resolves; only keeps logarithms finite
 RESAMPLES = 2000
 Floats = NDArray[np.float64]
@@ -63,7 +60,7 @@ class Scorer:
             prior = _logs(model.simulate(model.prior_sample(self.members, self.seed), given, np.array([day])))[0]
             # The last count and the next one both carry the laboratory's error.
             for method, logs, spread in zip(METHODS, (twin, prior, last), (factor, 1.0, np.sqrt(2.0)), strict=True):
-                yield method, score(logs + spread * noise, max(value, SMALLEST))
+                yield method, score(logs + spread * noise, max(value, SMALLEST), self.program.low_threshold)
 
     def mismatch(self, patient: PatientRows) -> bool:
         """Whether the mismatch flag is up after all counts of the patient."""
@@ -105,31 +102,40 @@ def _logs(counts: Floats) -> Floats:
     return np.asarray(np.log(np.maximum(counts, SMALLEST)))
 
 
-def score(log_sample: Floats, value: float) -> Floats:
+def metrics(event: LowCount) -> tuple[str, ...]:
+    """Names of the scores; the Brier score carries the threshold of its event."""
+    brier = f"brier_{event.probability_name.removeprefix('p_')}"
+    return ("coverage_50", "coverage_80", "coverage_95", "pinball", brier, "abs_log_error", "log_width_95")
+
+
+def score(log_sample: Floats, value: float, threshold: float) -> Floats:
     """[metrics] of one forecast sample for one measured value in 10*9/L; pinball loss on the log scale."""
     truth = np.log(value)
     quantiles = np.quantile(log_sample, LEVELS)
     inside = [quantiles[i] <= truth <= quantiles[-1 - i] for i in (2, 1, 0)]
     gaps = truth - quantiles
     pinball = np.maximum(np.array(LEVELS) * gaps, (np.array(LEVELS) - 1.0) * gaps).mean()
-    brier = (np.mean(log_sample < np.log(THRESHOLD)) - float(value < THRESHOLD)) ** 2
+    brier = (np.mean(log_sample < np.log(threshold)) - float(value < threshold)) ** 2
     return np.array([*inside, pinball, brier, abs(gaps[3]), quantiles[-1] - quantiles[0]], dtype=np.float64)
 
 
-def summarised(method: str, by_patient: list[Floats], seed: int) -> dict[str, float | int | str]:
+def summarised(
+    method: str, by_patient: list[Floats], seed: int, names: tuple[str, ...]
+) -> dict[str, float | int | str]:
     """One row: means over counts with 95 % bootstrap intervals over patients.
 
     Args:
         method: its name.
         by_patient: scores [counts, metrics] of each patient.
         seed: of the bootstrap.
+        names: see :func:`metrics`.
     """
     sums, sizes = np.array([s.sum(axis=0) for s in by_patient]), np.array([len(s) for s in by_patient])
     chosen = np.random.default_rng(seed).integers(len(sizes), size=(RESAMPLES, len(sizes)))
     means = sums[chosen].sum(axis=1) / sizes[chosen].sum(axis=1)[:, None]
     low, high = np.quantile(means, (0.025, 0.975), axis=0)
     row: dict[str, float | int | str] = {"method": method, "patients": len(sizes), "counts": int(sizes.sum())}
-    for index, name in enumerate(METRICS):
+    for index, name in enumerate(names):
         row[name] = float(sums[:, index].sum() / sizes.sum())
         row[f"{name}_low"], row[f"{name}_high"] = float(low[index]), float(high[index])
     return row

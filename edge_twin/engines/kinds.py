@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_twin.bundle import Bundle
-from edge_twin.concentration import log_concentrations
+from edge_twin.concentration import QUADRATURE_WEIGHTS, log_concentrations
 from edge_twin.engines import numpy_friberg, numpy_jost, numpy_quartino
 from edge_twin.errors import BundleError
 from edge_twin.exposure import ExposureGrid
@@ -42,12 +42,14 @@ class EngineKind:
         name: as the manifest writes it.
         step_columns: columns that describe a step, its length in days first.
         steps: makes them from an exposure grid, [k, step_columns] less one column for each further drug.
+        drug_effect: time integral of the effect of such steps for a slope of one.
         numpy_engine: the engine that is always there.
     """
 
     name: str
     step_columns: int
     steps: Callable[[Bundle, ExposureGrid], Floats]
+    drug_effect: Callable[[Floats], float]
     numpy_engine: Callable[[Bundle], Integrator]
 
 
@@ -67,12 +69,22 @@ def _exposure_steps(_bundle: Bundle, grid: ExposureGrid) -> Floats:
     return grid.steps
 
 
+def _linear_effect(steps: Floats) -> float:
+    """The area under the concentration, µmol·d/L."""
+    return float(steps[:, 1].sum())
+
+
 def _friberg(_bundle: Bundle) -> Integrator:
     return numpy_friberg.NumpyFriberg()
 
 
 def _jost_steps(bundle: Bundle, grid: ExposureGrid) -> Floats:
     return np.column_stack((grid.steps[:, 0], log_concentrations(bundle.pharmacokinetics, grid)))
+
+
+def _logarithmic_effect(steps: Floats) -> float:
+    """The integral of ln(1 + C), d."""
+    return float(steps[:, 0] @ (steps[:, 1:] @ QUADRATURE_WEIGHTS))
 
 
 def _jost(bundle: Bundle) -> Integrator:
@@ -96,9 +108,9 @@ KINDS: Mapping[str, EngineKind] = MappingProxyType(
     {
         kind.name: kind
         for kind in (
-            EngineKind(FRIBERG_TRANSIT, numpy_friberg.STEP_COLUMNS, _exposure_steps, _friberg),
-            EngineKind(JOST_LEUKOCYTES, numpy_jost.STEP_COLUMNS, _jost_steps, _jost),
-            EngineKind(QUARTINO_GCSF, numpy_quartino.STEP_COLUMNS, _exposure_steps, _quartino),
+            EngineKind(FRIBERG_TRANSIT, numpy_friberg.STEP_COLUMNS, _exposure_steps, _linear_effect, _friberg),
+            EngineKind(JOST_LEUKOCYTES, numpy_jost.STEP_COLUMNS, _jost_steps, _logarithmic_effect, _jost),
+            EngineKind(QUARTINO_GCSF, numpy_quartino.STEP_COLUMNS, _exposure_steps, _linear_effect, _quartino),
         )
     }
 )

@@ -37,6 +37,18 @@ def test_simulated_patients_are_covered_and_beat_the_last_value(
     assert rows["twin"]["pinball_low"] <= rows["twin"]["pinball"] <= rows["twin"]["pinball_high"]
 
 
+def test_a_program_of_leukocytes_scores_its_own_event(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "counts.csv"
+    rows = "a,0,4.5,5400,180\na,9,1.2,,\na,12,0.8,,\na,20,4.0,,\n"
+    path.write_text(HEADER.replace("anc", "wbc") + rows, encoding="utf-8")
+    asked = ["evaluate", "counts", str(path), "--program", "aml", "--json", "--members", "60"]
+    assert main(asked) == 0
+    row = json.loads(capsys.readouterr().out)["rows"][0]
+    assert row["counts"] == 3
+    assert 0.0 <= row["brier_wbc_below_1_0"] <= 1.0
+    assert "brier_anc_below_0_5" not in row
+
+
 @pytest.mark.parametrize(
     ("text", "reason", "where"),
     [

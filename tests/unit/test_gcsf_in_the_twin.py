@@ -122,9 +122,9 @@ def test_filgrastim_is_rehearsed_by_the_model_that_knows_it_and_shown_beside_its
     assert supported.rank is None
     assert supported.support.startswith("filgrastim 0.3 mg, 7 daily injections from day 2")
     assert supported.unsupported_nadir_median is not None
-    assert supported.unsupported_p_anc_below_0_5 is not None
+    assert supported.unsupported_p_below is not None
     assert supported.nadir_median > supported.unsupported_nadir_median
-    assert supported.p_anc_below_0_5 < supported.unsupported_p_anc_below_0_5
+    assert supported.p_anc_below_0_5 < supported.unsupported_p_below
     assert all(option.support == "" and option.unsupported_nadir_median is None for option in plain)
 
 
@@ -218,7 +218,7 @@ def test_a_case_with_filgrastim_replays_the_same_bytes(
 def test_the_commands_load_what_the_program_names(
     case: dict[str, Any],
     tmp_path: Any,
-    capsys: pytest.CaptureFixture[str],  # noqa: ANN401 - pytest's path
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     path = tmp_path / "case.json"
     path.write_text(json.dumps(case), encoding="utf-8")

@@ -17,12 +17,11 @@ from edge_twin.errors import CaseError
 from edge_twin.program import load_program
 from edge_twin_app.count_table import PatientRows, read_counts
 from edge_twin_app.models import ENGINES, load_models
-from edge_twin_app.scoring import METHODS, METRICS, Scorer, summarised
+from edge_twin_app.scoring import METHODS, Scorer, metrics, summarised
 
 if TYPE_CHECKING:
     from edge_twin_app.commands.types import Subparsers
 
-NEUTROPHILS_LOINC = "751-8"
 FILGRASTIM = "filgrastim"
 
 Floats = NDArray[np.float64]
@@ -47,22 +46,21 @@ def add_to(commands: Subparsers) -> None:
 def run(options: argparse.Namespace) -> int:
     """Score and print."""
     program = load_program(options.program)
-    models = load_models(program, options.engine)
-    column = "anc" if models[0].bundle.outputs[0].code == NEUTROPHILS_LOINC else "wbc"
+    models, names = load_models(program, options.engine), metrics(program.low_count())
     scorer = Scorer(models, program, options.members, options.seed)
-    scored = list(_scored(scorer, read_counts(options.table, column).values()))
+    scored = list(_scored(scorer, read_counts(options.table, program.count.short).values()))
     if not scored:
         raise CaseError("no patient has two counts", reason="too_little_data")
-    rows = [summarised(method, [patient.scores[method] for patient in scored], options.seed) for method in METHODS]
-    groups = [_group(scored, gcsf=gcsf) for gcsf in (False, True) if any(p.on_gcsf == gcsf for p in scored)]
+    rows = [summarised(m, [patient.scores[m] for patient in scored], options.seed, names) for m in METHODS]
+    groups = [_group(scored, names, gcsf=gcsf) for gcsf in (False, True) if any(p.on_gcsf == gcsf for p in scored)]
     document = {
         "rows": rows,
         "model": models[0].id,
         "models": [model.id for model in models],
-        **_overall(scored),
+        **_overall(scored, names),
         "groups": groups,
     }
-    sys.stdout.write(json.dumps(document, indent=1) + "\n" if options.json else _table(rows, groups))
+    sys.stdout.write(json.dumps(document, indent=1) + "\n" if options.json else _table(rows, names, groups))
     return 0
 
 
@@ -83,10 +81,10 @@ def _scored(scorer: Scorer, patients: Collection[PatientRows]) -> Iterator[_Scor
             yield _Scored(scores, scorer.mismatch(patient), FILGRASTIM in patient.further_drugs)
 
 
-def _overall(scored: list[_Scored]) -> dict[str, float | int]:
+def _overall(scored: list[_Scored], names: tuple[str, ...]) -> dict[str, float | int]:
     """What the twin did, over all counts and patients."""
     twin = np.concatenate([patient.scores["twin"] for patient in scored])
-    coverage, width = (float(twin[:, METRICS.index(name)].mean()) for name in ("coverage_95", "log_width_95"))
+    coverage, width = (float(twin[:, names.index(name)].mean()) for name in ("coverage_95", "log_width_95"))
     return {
         "coverage_95": coverage,
         "log_width_95": width,
@@ -96,14 +94,16 @@ def _overall(scored: list[_Scored]) -> dict[str, float | int]:
     }
 
 
-def _group(scored: list[_Scored], *, gcsf: bool) -> dict[str, float | int | bool]:
-    return {"on_gcsf": gcsf, **_overall([patient for patient in scored if patient.on_gcsf == gcsf])}
+def _group(scored: list[_Scored], names: tuple[str, ...], *, gcsf: bool) -> dict[str, float | int | bool]:
+    return {"on_gcsf": gcsf, **_overall([patient for patient in scored if patient.on_gcsf == gcsf], names)}
 
 
-def _table(rows: list[dict[str, float | int | str]], groups: list[dict[str, float | int | bool]]) -> str:
-    lines = [f"{'method':<8}" + "".join(f"{name:>32}" for name in METRICS)]
+def _table(
+    rows: list[dict[str, float | int | str]], names: tuple[str, ...], groups: list[dict[str, float | int | bool]]
+) -> str:
+    lines = [f"{'method':<8}" + "".join(f"{name:>32}" for name in names)]
     for row in rows:
-        cells = (f"{row[name]:.3f} ({row[name + '_low']:.3f}-{row[name + '_high']:.3f})" for name in METRICS)
+        cells = (f"{row[name]:.3f} ({row[name + '_low']:.3f}-{row[name + '_high']:.3f})" for name in names)
         lines.append(f"{row['method']:<8}" + "".join(f"{cell:>32}" for cell in cells))
     lines += [
         f"{'with' if group['on_gcsf'] else 'without'} G-CSF: {group['patients']} patients, 95 % interval covers "

@@ -92,7 +92,7 @@ def _forecast(store: Store, output: TwinOutput) -> dict[str, Any] | None:
         "state_lower": plain(forecast.state_lower),
         "state_upper": plain(forecast.state_upper),
         "origin": plain(forecast.origin),
-        "p_anc_below_0_5": plain(forecast.p_anc_below_0_5),
+        forecast.event.probability_name: plain(forecast.p_below),
         "counts_used": forecast.counts_used,
         # Each count was held against the interval forecast for it before it arrived.
         "counts_seen": coverage.seen,
