@@ -28,7 +28,6 @@ from edge_twin_models.mismatch import (
     COUNT_DAYS,
     DOSES,
     MEMBERS,
-    NEXT_CYCLE,
     RESIDUAL_LOG_SD,
     TIMES,
     NadirForecast,

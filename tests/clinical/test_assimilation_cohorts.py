@@ -13,6 +13,7 @@ import pytest
 from edge_twin.program import load_program
 from edge_twin.reduced_model import ReducedModel
 from edge_twin_app.models import load_models
+from edge_twin_models.mismatch import DOSES, NEXT_CYCLE
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +68,6 @@ def test_the_next_nadir_of_patients_that_another_model_made(
     assert scores.inside.mean() >= low
     assert scores.inside.mean() > found.scores(discrepancy=False).inside.mean()
     # An interval that covers by being useless would be as wide as the population's own without any count.
-    prior = np.log(models[0].simulate(models[0].prior_sample(1000, 2), cohorts.DOSES, cohorts.NEXT_CYCLE).min(axis=0))
+    prior = np.log(models[0].simulate(models[0].prior_sample(1000, 2), DOSES, NEXT_CYCLE).min(axis=0))
     low, high = np.quantile(prior, (0.025, 0.975))
     assert np.median(scores.width) < high - low
