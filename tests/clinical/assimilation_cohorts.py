@@ -28,6 +28,7 @@ from edge_twin_models.mismatch import (
     COUNT_DAYS,
     DOSES,
     MEMBERS,
+    OTHER_MEMBERS,
     RESIDUAL_LOG_SD,
     TIMES,
     NadirForecast,
@@ -38,7 +39,6 @@ from edge_twin_models.mismatch import (
 
 DRAWS = 20_000
 OTHER_SEED = 9200  # used for nothing but the figures
-OTHER_MEMBERS = 500  # the G-CSF model takes finer steps
 
 
 @dataclass(frozen=True)
