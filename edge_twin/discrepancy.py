@@ -62,7 +62,9 @@ class Discrepancy:
         if log_sd == 0.0:
             return logs
         deviates = np.random.default_rng([seed, 6]).standard_normal(logs.shape[-1])
-        return np.asarray(at_dose + np.exp(log_sd * deviates) * (logs - at_dose))
+        moved = at_dose + np.exp(log_sd * deviates) * (logs - at_dose)
+        # It widens and does not move: the median is what the model says, not what the draw of the factors adds.
+        return np.asarray(moved + np.median(logs, axis=-1, keepdims=True) - np.median(moved, axis=-1, keepdims=True))
 
 
 NO_DISCREPANCY = Discrepancy()

@@ -1,4 +1,6 @@
-"""Patients that another model made, and the discrepancy calibrated on them: ``python -m edge_twin_models.mismatch``.
+"""Patients that another model made, and the discrepancy calibrated on them.
+
+``python -m edge_twin_models.mismatch [BUNDLE ...]`` prints the spread for each bundle.
 
 The patients follow the full equations of ``quartino`` with between-occasion variability, every other one on
 filgrastim whose absorption, bioavailability and volume are not those of the bundle; counts carry the population's
@@ -10,6 +12,7 @@ patients holds the true nadir. Its seed serves nothing else.
 
 from __future__ import annotations
 
+import argparse
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -49,7 +52,9 @@ GCSF = (Filgrastim(2.0, 7), Filgrastim(23.0, 7))
 INJECTIONS = tuple(DoseEvent(day, amount / 1000.0, 0.0, "filgrastim") for c in GCSF for day, amount in c.events)
 MISMATCH_P = 0.01
 MEMBERS = 1000
+OTHER_MEMBERS = 500  # for patients of another model: the bundle with G-CSF takes finer steps
 COVERAGE = 0.95
+HALVES = {"neutropenia": False, "neutropenia-gcsf": True}
 CALIBRATION_SEED, CALIBRATION_PATIENTS = 7300, 400
 SMALLEST = 1e-6  # 10*9/L, only to keep the logarithm finite
 
@@ -89,16 +94,17 @@ class NadirForecast:
         return centre, centre + self.widening * (low - centre), centre + self.widening * (high - centre)
 
 
-def other_patients(count: int, seed: int, variance: float = 1.0) -> list[Simulated]:
+def other_patients(count: int, seed: int, variance: float = 1.0, *, gcsf: bool | None = None) -> list[Simulated]:
     """Patients of the other model, every other one on filgrastim.
 
     Args:
         count: how many.
         seed: of parameters, occasions and residuals.
         variance: factor on the between-patient variances that the twin's own prior has as well.
+        gcsf: only the half with or without filgrastim; None for all.
     """
-    patients = sample_patients(count, seed, variance)
-    return [_simulated(patient, seed, number) for number, patient in enumerate(patients)]
+    numbered = enumerate(sample_patients(count, seed, variance))
+    return [_simulated(patient, seed, number) for number, patient in numbered if gcsf in {None, number % 2 == 1}]
 
 
 def _simulated(patient: QuartinoPatient, seed: int, number: int) -> Simulated:
@@ -156,17 +162,26 @@ def calibrated_log_sd(forecasts: Sequence[NadirForecast], log_nadirs: Sequence[f
 
 
 def main() -> None:
-    """Calibrate the discrepancy of both bundles, each on its half of the patients."""
+    """Calibrate the discrepancy of the bundles named, of both by default, each on its half of the patients."""
+    parser = argparse.ArgumentParser(description="Calibrate the discrepancy of the next cycle.")
+    parser.add_argument("bundles", nargs="*", default=list(HALVES), choices=list(HALVES))
+    for name in parser.parse_args().bundles:
+        patients = other_patients(CALIBRATION_PATIENTS, CALIBRATION_SEED, gcsf=HALVES[name])
+        spread = calibrated(name, patients)
+        print(f"{name}: log_sd {spread:.2f} on {len(patients)} patients")  # noqa: T201 - the command's result
+
+
+def calibrated(name: str, patients: Sequence[Simulated]) -> float:
+    """The spread of one bundle, calibrated on patients whose drugs it covers."""
+    bundle = load_bundle(bundle_path(name))
+    model = ReducedModel(bundle, select_engine(bundle))
     choices = Assimilation(operator=ObservationOperator(RESIDUAL_LOG_SD))
-    patients = other_patients(CALIBRATION_PATIENTS, CALIBRATION_SEED)
-    for name, on_gcsf in (("neutropenia", False), ("neutropenia-gcsf", True)):
-        bundle = load_bundle(bundle_path(name))
-        model = ReducedModel(bundle, select_engine(bundle))
-        half = [patient for patient in patients if patient.on_gcsf == on_gcsf]
-        forecasts = [forecast_nadir(model, p.doses, p.counts, choices) for p in tqdm(half, desc=name, leave=False)]
-        known = Discrepancy(0.0, bundle.residual_log_sd, LABORATORY_LOG_SD)
-        spread = calibrated_log_sd(forecasts, [patient.log_nadir for patient in half], known)
-        print(f"{name}: log_sd {spread:.2f} on {len(half)} patients")  # noqa: T201 - the command's result
+    forecasts = [
+        forecast_nadir(model, patient.doses, patient.counts, choices, OTHER_MEMBERS)
+        for patient in tqdm(patients, desc=name, leave=False, disable=None)
+    ]
+    known = Discrepancy(0.0, bundle.residual_log_sd, LABORATORY_LOG_SD)
+    return calibrated_log_sd(forecasts, [patient.log_nadir for patient in patients], known)
 
 
 if __name__ == "__main__":

@@ -39,7 +39,13 @@ def test_rehearse_prints_rows_and_draws(tmp_path: Path) -> None:
     assert ended.returncode == 0, ended.stderr
     document = json.loads(ended.stdout)
     assert document["members"] == 1000
-    assert [row["option"] for row in document["rows"]] == ["100_percent", "75_percent", "60_percent", "one_week_delay"]
+    assert [row["option"] for row in document["rows"]] == [
+        "100_percent",
+        "75_percent",
+        "60_percent",
+        "one_week_delay",
+        "100_percent_gcsf",
+    ]
     assert all(0.0 <= row["p_anc_below_0_5"] <= 1.0 for row in document["rows"])
     drawn = edge_twin("rehearse", CASE, "--members", "200", "--out", str(tmp_path))
     assert drawn.returncode == 0, drawn.stderr
