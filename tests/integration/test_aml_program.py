@@ -16,7 +16,8 @@ import pytest
 from edge_twin import codes
 from edge_twin.case import Case, read_case, replay
 from edge_twin.contract import FlagKind
-from edge_twin.observation import Observation
+from edge_twin.observation import Observation, observe
+from edge_twin.patient import PatientTwin, restore
 from edge_twin.rehearsal import rehearse
 from edge_twin.runtime import Item, Plan, Runtime
 from edge_twin.store import Store
@@ -114,6 +115,34 @@ def test_every_division_is_rehearsed_at_equal_dose_with_its_effect_and_its_limit
     row = option_row(usual)
     assert {"p_wbc_below_1_0", "days_below_1_0", "wbc_on_dose_day"} <= set(row)
     assert not any("anc" in name or "0_5" in name for name in row)
+
+
+def test_the_public_twin_takes_leukocytes_and_explains_them() -> None:
+    told = case()
+    planned = told.next_cycle
+    assert planned is not None
+    twin = PatientTwin(MODEL, replace(told.program, members=100)).given(*told.template.doses)
+    for reading in told.template.observations:
+        twin = twin.counted(reading.value, reading.time)
+    now = told.moments[-1]
+    assert {reading.code for reading in twin.counts} == {codes.LEUKOCYTES}
+    options = twin.rehearse(planned, now)
+    assert [option.event.probability_name for option in options] == ["p_wbc_below_1_0"] * len(options)
+    with pytest.raises(AttributeError, match="leukocytes below 1"):
+        _ = options[0].anc_on_dose_day
+    assert any("wbc0" in sentence for sentence in twin.explain(now))
+    assert restore(twin.save(now)).names == MODEL.parameter_names
+
+
+def test_a_low_fever_reason_names_leukocytes() -> None:
+    given = case().inputs(MODEL)[4]
+    hot = observe(
+        codes.BODY_TEMPERATURE, 38.6, given.now - timedelta(minutes=5), source="t", attributes={"site": "oral"}
+    )
+    flags = advance(replace(given, observations=(*given.observations, hot))).flags
+    (fever,) = [flag for flag in flags if flag.kind is FlagKind.FEVER]
+    assert "Leukocytes 0.41 ×10⁹/L" in fever.reason
+    assert "below 1." in fever.reason
 
 
 class Laboratory:
