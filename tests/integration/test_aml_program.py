@@ -196,3 +196,15 @@ class _Recording(Outbox):
     def enqueue(self, stream: object, schema: object, body: bytes, now: datetime) -> None:  # type: ignore[override]
         del stream, schema, now
         self.bodies.append(body)
+
+
+def test_the_nadir_of_an_earlier_cycle_is_not_expected_again() -> None:
+    """A second cycle of a tenth of the dose: what is expected lies after it, and is higher than the first nadir."""
+    told = case()
+    assert told.next_cycle is not None
+    small = replace(told.next_cycle.dose, amount_mg=told.next_cycle.dose.amount_mg / 60.0)
+    given = replace(told.inputs(MODEL)[-1], now=small.time + timedelta(days=1), doses=(*told.template.doses, small))
+    forecast = advance(given).forecast
+    assert forecast is not None
+    assert forecast.nadir_day >= 28.0
+    assert forecast.nadir > 2.0 * float(forecast.median.min())
