@@ -282,7 +282,7 @@ class Forecast:
         lower, upper: 95 % prediction interval for a *measured* count (adds the residual error), shape [t].
         p_below: probability that the count falls below the program's threshold between now and the end of its
             window; in JSON under the name that ``event`` gives it.
-        nadir_day, nadir: day and value of the lowest median.
+        nadir_day, nadir: day and value of the lowest median from the last dose on.
         counts_used: number of counts assimilated.
         interval_counted: whether coverage was counted on this patient; otherwise "not yet validated".
         interval_widening: factor, at least 1, on the log half-width of every interval, from misses counted on

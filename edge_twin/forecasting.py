@@ -108,7 +108,7 @@ def summarise(  # noqa: PLR0913 - each argument is one ingredient of the forecas
         median = student_median
     _, lower, upper = median_and_interval(_as_measured(run.counts, factor * residual_log_sd, seed))
     ahead = run.days >= span.now_day
-    lowest = int(np.argmin(np.where(run.days >= 0.0, median, np.inf)))
+    lowest = int(np.argmin(np.where(run.days >= span.last_dose_day, median, np.inf)))  # not an earlier cycle's
     needed = program.threshold("forecast", "coverage_counts_needed")
     return Forecast(
         origin=span.origin,

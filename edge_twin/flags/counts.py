@@ -58,7 +58,7 @@ def _why(forecast: Forecast) -> str:
         f"{event.label.capitalize()} expected below {event.threshold:g} ×10⁹/L {event.period}: "
         f"chance {out_of_100(forecast.p_below)}. "
         f"Lowest expected {forecast.nadir:.2f} ×10⁹/L (95 % interval {low:.2f} to {high:.2f}, {counted}) "
-        f"about day {forecast.nadir_day:.0f} after the dose. Based on the model and {basis}."
+        f"about day {forecast.nadir_day:.0f} after the first dose. Based on the model and {basis}."
     )
 
 

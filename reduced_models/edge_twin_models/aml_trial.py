@@ -167,6 +167,22 @@ class AmlTrial:
                 return Cohort(drawn, tuple(entered.values()), *self._possible(population[list(entered)]))
         raise RuntimeError(f"fewer than {self._design.patients} of {POOL} patients would be low")
 
+    def candidates(self, variability: float, seed: int) -> list[dict[str, Any]]:
+        """What each start and division does to patients whom the standard cycle would bring low, truth known.
+
+        Args:
+            variability: as in :meth:`cohort`.
+            seed: of the patients.
+
+        Returns:
+            One row for each candidate, in the order of :func:`edge_twin.scheduling.ranked`; all by the reduced model.
+        """
+        population = sample_patients(JOST, POOL, seed, variability)
+        usual = member_outcomes(self._model, population, self._given, self._cycle, self._search, self._search.pairs[0])
+        low = population[usual.nadirs < self._search.threshold]
+        found = rank_schedules(self._model, low, self._given, self._cycle, self._search)
+        return [_candidate_row(candidate, variability, len(low)) for candidate in found]
+
     def _personalised(self, patient: Patient, generator: np.random.Generator, seed: int) -> Iterable[Given]:
         """The two other arms of one patient."""
         ensemble = assimilate(self._model, self._given, self._counts(patient, generator), self._design.members, seed)
@@ -254,6 +270,21 @@ def _row(arm: str, place: int, cohorts: Sequence[Cohort], variability: float, th
         "most_frequent_split_share": times / len(given),
         "published_avoided": PUBLISHED_AVOIDED,
         "published_patients": PUBLISHED_PATIENTS,
+    }
+
+
+def _candidate_row(candidate: Candidate, variability: float, patients: int) -> dict[str, Any]:
+    return {
+        "variability": variability,
+        "split": candidate.split,
+        "delay_days": candidate.delay_days,
+        "administrations": len(candidate.doses),
+        "patients": patients,
+        "avoided_share": 1.0 - candidate.p_below,
+        "nadir_median": candidate.nadir_median,
+        "count_on_last_dose_day_median": candidate.count_at_last_dose,
+        "effect_share": candidate.effect_share,
+        "limits_broken": list(candidate.limits_broken),
     }
 
 

@@ -16,7 +16,8 @@ import pytest
 from edge_twin import codes
 from edge_twin.case import Case, read_case, replay
 from edge_twin.contract import FlagKind
-from edge_twin.observation import Observation
+from edge_twin.observation import Observation, observe
+from edge_twin.patient import PatientTwin, restore
 from edge_twin.rehearsal import rehearse
 from edge_twin.runtime import Item, Plan, Runtime
 from edge_twin.store import Store
@@ -116,6 +117,34 @@ def test_every_division_is_rehearsed_at_equal_dose_with_its_effect_and_its_limit
     assert not any("anc" in name or "0_5" in name for name in row)
 
 
+def test_the_public_twin_takes_leukocytes_and_explains_them() -> None:
+    told = case()
+    planned = told.next_cycle
+    assert planned is not None
+    twin = PatientTwin(MODEL, replace(told.program, members=100)).given(*told.template.doses)
+    for reading in told.template.observations:
+        twin = twin.counted(reading.value, reading.time)
+    now = told.moments[-1]
+    assert {reading.code for reading in twin.counts} == {codes.LEUKOCYTES}
+    options = twin.rehearse(planned, now)
+    assert [option.event.probability_name for option in options] == ["p_wbc_below_1_0"] * len(options)
+    with pytest.raises(AttributeError, match="leukocytes below 1"):
+        _ = options[0].anc_on_dose_day
+    assert any("wbc0" in sentence for sentence in twin.explain(now))
+    assert restore(twin.save(now)).names == MODEL.parameter_names
+
+
+def test_a_low_fever_reason_names_leukocytes() -> None:
+    given = case().inputs(MODEL)[4]
+    hot = observe(
+        codes.BODY_TEMPERATURE, 38.6, given.now - timedelta(minutes=5), source="t", attributes={"site": "oral"}
+    )
+    flags = advance(replace(given, observations=(*given.observations, hot))).flags
+    (fever,) = [flag for flag in flags if flag.kind is FlagKind.FEVER]
+    assert "Leukocytes 0.41 ×10⁹/L" in fever.reason
+    assert "below 1." in fever.reason
+
+
 class Laboratory:
     """FHIR messages as they arrive."""
 
@@ -167,3 +196,15 @@ class _Recording(Outbox):
     def enqueue(self, stream: object, schema: object, body: bytes, now: datetime) -> None:  # type: ignore[override]
         del stream, schema, now
         self.bodies.append(body)
+
+
+def test_the_nadir_of_an_earlier_cycle_is_not_expected_again() -> None:
+    """A second cycle of a tenth of the dose: what is expected lies after it, and is higher than the first nadir."""
+    told = case()
+    assert told.next_cycle is not None
+    small = replace(told.next_cycle.dose, amount_mg=told.next_cycle.dose.amount_mg / 60.0)
+    given = replace(told.inputs(MODEL)[-1], now=small.time + timedelta(days=1), doses=(*told.template.doses, small))
+    forecast = advance(given).forecast
+    assert forecast is not None
+    assert forecast.nadir_day >= 28.0
+    assert forecast.nadir > 2.0 * float(forecast.median.min())

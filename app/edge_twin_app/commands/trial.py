@@ -46,6 +46,8 @@ def add_to(commands: Subparsers) -> None:
     aml.add_argument("--grams", type=_factor, default=1.0, help="g/m2 of one administration of the usual cycle")
     aml.add_argument("--seed", type=int, default=SEED, help="of patients, counts and ensembles")
     aml.add_argument("--engine", choices=ENGINES, default="numpy", help="numpy, the reference, unless named")
+    aml.add_argument("--candidates", action="store_true",
+                     help="instead: what each start and division does, with the patients' truth known")  # fmt: skip
     aml.add_argument("--json", action="store_true", help="rows as JSON instead of the table")
     aml.add_argument("--out", type=Path, help="folder for a picture (needs the extra 'demo')")
     aml.set_defaults(run=run)
@@ -71,12 +73,40 @@ def _whole(text: str) -> int:
 def run(options: argparse.Namespace) -> int:
     """Simulate, print, draw."""
     program = load_program("aml")
+    if options.candidates:
+        return _tell_candidates(program, options)
     started = time.perf_counter()
     document = {**trial_document(program, options), "elapsed_s": plain(time.perf_counter() - started)}
     sys.stdout.write(json.dumps(document, indent=1, ensure_ascii=False) + "\n" if options.json else _text(document))
     if options.out:
         _draw(document["rows"], options.out, quiet=options.json)
     return 0
+
+
+def _tell_candidates(program: Program, options: argparse.Namespace) -> int:
+    from edge_twin_models.aml_trial import AmlTrial, Design  # noqa: PLC0415 - the teacher needs scipy
+
+    design = Design(options.patients, options.members, options.grams)
+    trial = AmlTrial(load_model(program.bundle, options.engine), program, design)
+    rows = [row for variability in options.variability for row in trial.candidates(variability, options.seed)]
+    plain_rows = [{name: plain(value) for name, value in row.items()} for row in rows]
+    document = json.dumps({"rows": plain_rows, "seed": options.seed}, indent=1) + "\n"
+    sys.stdout.write(document if options.json else _candidate_table(rows))
+    return 0
+
+
+def _candidate_table(rows: Sequence[dict[str, Any]]) -> str:
+    head = f"{'variances':<11}{'division':<26}{'delay d':<9}{'avoided':<9}{'nadir':<8}{'at last dose':<14}"
+    lines = [f"{head}{'effect':<8}limits"]
+    for row in rows:
+        kept = "kept" if not row["limits_broken"] else "; ".join(row["limits_broken"])
+        lines.append(
+            f"x {row['variability']:<9g}{row['split']:<26}{row['delay_days']:<9g}{row['avoided_share']:<9.2f}"
+            f"{row['nadir_median']:<8.2f}{row['count_on_last_dose_day_median']:<14.2f}{row['effect_share']:<8.2f}{kept}"
+        )
+    return "\n".join(
+        [*lines, f"Shares of {rows[0]['patients']} or so patients whom the standard cycle brings low.", ""]
+    )
 
 
 def trial_document(program: Program, options: argparse.Namespace) -> dict[str, Any]:

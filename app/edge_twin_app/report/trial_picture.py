@@ -39,9 +39,11 @@ def trial_figure(rows: Sequence[dict[str, Any]]) -> Figure:
         blasts.bar(shift, [np.exp(row["blast_log_change_median"]) for row in chosen], _WIDTH, color=_COLORS[arm])
     published = rows[0]["published_avoided"] / rows[0]["published_patients"]
     avoided.axhline(published, color=WARN, ls="--", lw=1, label="published, 10 of 13")
-    avoided.set(ylim=(0, 1.05), ylabel="share with a nadir of at least 1 ×10⁹/L (± sd of a cohort)")
+    avoided.set(ylim=(0, 1.05), ylabel="share of patients (± sd of a cohort)")
+    avoided.set_title("low nadir avoided", fontsize=10, color=INK)
     blasts.axhline(1.0, color=WARN, ls=":", lw=1)
-    blasts.set(ylabel="blasts at the end of the followed time, times the start (median)")
+    blasts.set(ylabel="times their number on the planned day (median)")
+    blasts.set_title("blasts at the end of the followed time", fontsize=10, color=INK)
     for panel in (avoided, blasts):
         _finish(panel, factors)
     figure.legend(loc="outside lower center", ncols=4, fontsize=8)
