@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -13,26 +14,44 @@ from edge_twin import codes
 from edge_twin.assimilation import Counts
 from edge_twin.bundle import load_bundle
 from edge_twin.contract import Coverage, Dose, Model, TwinInput, TwinOutput
+from edge_twin.cycle import CYCLE_OPERATOR, CycleModel
 from edge_twin.engines import select_engine
-from edge_twin.errors import StateError
+from edge_twin.engines.course_network import select_course_engine
+from edge_twin.errors import BundleError, StateError
 from edge_twin.observation import Observation, Origin, observe
-from edge_twin.patient_state import PatientState, restore_state, save_state
+from edge_twin.patient_state import PatientState, check_model, restore_state, save_state
 from edge_twin.program import Program
 from edge_twin.reduced_model import ReducedModel
 from edge_twin.rehearsal import NextCycle, Rehearsed, rehearse
+from edge_twin.student import COURSE_NETWORK, load_student
+from edge_twin.surrogate import SurrogateModel
 from edge_twin.twin import advance, counts_of, dose_events
 
 NOTHING_COUNTED = Coverage()
 
 
-def open_bundle(path: Path, engine: str | None = None) -> ReducedModel:
-    """A verified bundle on the fastest engine that reproduces its golden vectors.
+def open_bundle(path: Path, engine: str | None = None, behind: Path | None = None) -> Model:
+    """A verified bundle, mechanistic or learned, on the fastest engine that reproduces its golden vectors.
+
+    Args:
+        path: of the bundle.
+        engine: tried first.
+        behind: for a course student, the mechanistic bundle of its teacher, which answers where the student may
+            not. The cycle operator has its equations inside.
 
     Raises:
-        BundleError: when the bundle cannot be trusted or run.
+        BundleError: when a bundle cannot be trusted or run; ``mechanistic_missing`` for a course student alone.
     """
     bundle = load_bundle(path)
-    return ReducedModel(bundle, select_engine(bundle, prefer=engine))
+    if bundle.engine.kind == CYCLE_OPERATOR:
+        return CycleModel(bundle, engine)
+    if bundle.engine.kind != COURSE_NETWORK:
+        return ReducedModel(bundle, select_engine(bundle, prefer=engine))
+    if behind is None:
+        raise BundleError("a course student needs the mechanistic model behind it", reason="mechanistic_missing")
+    student = load_student(bundle)
+    chosen = select_course_engine(bundle, student, engine).engine
+    return SurrogateModel(bundle, student, chosen, open_bundle(behind))
 
 
 @dataclass(frozen=True)
@@ -73,6 +92,28 @@ class PatientTwin:
         )
         return replace(self, counts=(*self.counts, reading))
 
+    @classmethod
+    def resumed(cls, state: PatientState, model: Model, program: Program, first_dose: datetime) -> Self:
+        """The twin that goes on from a saved state, bit for bit as the one that was saved.
+
+        Args:
+            state: see :func:`restore`; it holds no date.
+            model: of the bundle that the state belongs to.
+            program: as before.
+            first_dose: when day 0 was, aware UTC.
+
+        Raises:
+            StateError: ``other_model`` when the state belongs to another bundle.
+        """
+        check_model(model, state)
+        at, counts = partial(_at, first_dose), state.counts
+        doses = (Dose(at(d.start_day), program.drug, d.amount_mg, timedelta(days=d.infusion_days)) for d in state.doses)
+        twin = cls(model, program, seed=state.seed).given(*doses)
+        below = np.zeros(counts.days.size, np.bool_) if counts.below is None else counts.below
+        for day, value, limit in zip(counts.days.tolist(), counts.values.tolist(), below.tolist(), strict=True):
+            twin = twin.counted(value, at(day), below=limit)
+        return twin
+
     def forecast(self, now: datetime) -> TwinOutput:
         """Assimilate everything known at ``now`` and forecast: see :func:`edge_twin.twin.advance`."""
         return advance(
@@ -93,7 +134,7 @@ class PatientTwin:
         return rehearse(self.model, ensemble, known, planned, self.program)
 
     def explain(self, now: datetime) -> tuple[str, ...]:
-        """Sentences: what the counts changed, whether they fit, and what limits the trust."""
+        """Sentences: what the counts changed, whether they fit, who computed it, and what limits the trust."""
         output = self.forecast(now)
         if output.posterior is None or output.forecast is None:
             return tuple(f"Refused: {refusal.value}." for refusal in output.refusals)
@@ -104,7 +145,10 @@ class PatientTwin:
             for name, factor in zip(output.posterior.names, shift, strict=True)
         )
         fit = f"Counts as strange as these have probability {output.forecast.p_mismatch:.3f} when the model is right."
-        return (*learned, fit, *(f"Reservation: {refusal.value}." for refusal in output.refusals))
+        who = f"Computed by {output.engine} with {output.model_id}."
+        if output.handed_over:
+            who = f"{who} The learned student handed over: {', '.join(output.handed_over)}."
+        return (*learned, fit, who, *(f"Reservation: {refusal.value}." for refusal in output.refusals))
 
     def save(self, now: datetime) -> bytes:
         """The ensemble, doses and counts as a portable file: see :mod:`edge_twin.patient_state`.
@@ -131,3 +175,8 @@ def restore(content: bytes) -> PatientState:
         StateError: when it is not one.
     """
     return restore_state(content)
+
+
+def _at(origin: datetime, day: float) -> datetime:
+    """The moment of a float day; exact, as moments are whole microseconds."""
+    return origin + timedelta(days=day)
