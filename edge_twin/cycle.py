@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edge_twin.bundle import Bundle, outside_envelope
+from edge_twin.engines import kinds
 from edge_twin.engines.numpy_friberg import TRANSIT_RATE_COUNT, NumpyFriberg
 from edge_twin.errors import BundleError
 from edge_twin.exposure import DoseEvent, exposure_grid
@@ -34,7 +35,7 @@ Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
-CYCLE_OPERATOR = "cycle_operator"
+CYCLE_OPERATOR = kinds.CYCLE_OPERATOR
 """Engine kind in the manifest."""
 
 HOURS_PER_DAY = 24.0

@@ -6,7 +6,6 @@ something else is refused, the reason is kept, and numpy takes over.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -19,8 +18,9 @@ from edge_twin.bundle import Bundle
 from edge_twin.engines.kinds import FRIBERG_TRANSIT, JOST_LEUKOCYTES, kind_of
 from edge_twin.engines.onnxruntime_engine import OnnxRuntimeEngine
 from edge_twin.errors import BundleError
+from edge_twin.late_log import LateLogger
 
-_LOG = logging.getLogger(__name__)
+_LOG = LateLogger(__name__)
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

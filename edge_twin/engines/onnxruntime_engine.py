@@ -5,7 +5,6 @@ The library is imported when an engine is made: it is absent on 32-bit ARM and c
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 import numpy as np
@@ -15,8 +14,9 @@ from edge_twin.bundle import Bundle
 from edge_twin.engines.checks import checked_arrays
 from edge_twin.engines.kinds import kind_of
 from edge_twin.errors import BundleError
+from edge_twin.late_log import LateLogger
 
-_LOG = logging.getLogger(__name__)
+_LOG = LateLogger(__name__)
 
 Floats = NDArray[np.float64]
 
