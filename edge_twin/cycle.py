@@ -26,6 +26,7 @@ from edge_twin.bundle import Bundle, outside_envelope
 from edge_twin.contract import Answer, log_sd_of
 from edge_twin.cycle_curves import CycleCurves
 from edge_twin.cycle_weights import INPUTS, Weights
+from edge_twin.engines import kinds
 from edge_twin.engines.buffers import Buffers
 from edge_twin.engines.cycle_network import CANDIDATES, CycleEngine
 from edge_twin.engines.numpy_friberg import TRANSIT_RATE_COUNT, NumpyFriberg
@@ -40,7 +41,7 @@ Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
-CYCLE_OPERATOR = "cycle_operator"
+CYCLE_OPERATOR = kinds.CYCLE_OPERATOR
 """Engine kind in the manifest."""
 
 HOURS_PER_DAY = 24.0

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -14,44 +14,36 @@ from edge_twin import codes
 from edge_twin.assimilation import Counts
 from edge_twin.bundle import load_bundle
 from edge_twin.contract import Coverage, Dose, Model, TwinInput, TwinOutput
-from edge_twin.cycle import CYCLE_OPERATOR, CycleModel
-from edge_twin.engines import select_engine
-from edge_twin.engines.course_network import select_course_engine
-from edge_twin.errors import BundleError, StateError
+from edge_twin.errors import StateError
 from edge_twin.observation import Observation, Origin, observe
-from edge_twin.patient_state import PatientState, check_model, restore_state, save_state
+from edge_twin.opening import model_of
 from edge_twin.program import Program
-from edge_twin.reduced_model import ReducedModel
-from edge_twin.rehearsal import NextCycle, Rehearsed, rehearse
-from edge_twin.student import COURSE_NETWORK, load_student
-from edge_twin.surrogate import SurrogateModel
+from edge_twin.signing import DEVELOPMENT_TRUST, TrustedKeys
 from edge_twin.twin import advance, counts_of, dose_events
+
+if TYPE_CHECKING:
+    from edge_twin.patient_state import PatientState
+    from edge_twin.rehearsal import NextCycle, Rehearsed
 
 NOTHING_COUNTED = Coverage()
 
 
-def open_bundle(path: Path, engine: str | None = None, behind: Path | None = None) -> Model:
-    """A verified bundle, mechanistic or learned, on the fastest engine that reproduces its golden vectors.
+def open_bundle(
+    path: Path, engine: str | None = None, *, behind: Path | None = None, trusted: TrustedKeys = DEVELOPMENT_TRUST
+) -> Model:
+    """A verified bundle on the fastest engine that reproduces its golden vectors.
 
     Args:
-        path: of the bundle.
-        engine: tried first.
-        behind: for a course student, the mechanistic bundle of its teacher, which answers where the student may
-            not. The cycle operator has its equations inside.
+        path: of the signed archive.
+        engine: preferred one.
+        behind: of the mechanistic bundle that answers where a learned course may not; only that kind needs one.
+        trusted: keys whose signature counts; a site passes ``TrustedKeys.load`` of its own file.
 
     Raises:
-        BundleError: when a bundle cannot be trusted or run; ``mechanistic_missing`` for a course student alone.
+        BundleError: when a bundle cannot be trusted or run; ``fallback_missing``.
     """
-    bundle = load_bundle(path)
-    if bundle.engine.kind == CYCLE_OPERATOR:
-        return CycleModel(bundle, engine)
-    if bundle.engine.kind != COURSE_NETWORK:
-        return ReducedModel(bundle, select_engine(bundle, prefer=engine))
-    if behind is None:
-        raise BundleError("a course student needs the mechanistic model behind it", reason="mechanistic_missing")
-    student = load_student(bundle)
-    chosen = select_course_engine(bundle, student, engine).engine
-    return SurrogateModel(bundle, student, chosen, open_bundle(behind))
+    fallback = None if behind is None else open_bundle(behind, engine, trusted=trusted)
+    return model_of(load_bundle(path, trusted), engine, fallback)
 
 
 @dataclass(frozen=True)
@@ -105,6 +97,8 @@ class PatientTwin:
         Raises:
             StateError: ``other_model`` when the state belongs to another bundle.
         """
+        from edge_twin.patient_state import check_model  # noqa: PLC0415 - as in PatientTwin.save
+
         check_model(model, state)
         at, counts = partial(_at, first_dose), state.counts
         doses = (Dose(at(d.start_day), program.drug, d.amount_mg, timedelta(days=d.infusion_days)) for d in state.doses)
@@ -128,6 +122,8 @@ class PatientTwin:
         Raises:
             ProgramError: as :func:`edge_twin.rehearsal.rehearse`; ``no_dose_on_record`` without an ensemble.
         """
+        from edge_twin.rehearsal import rehearse  # noqa: PLC0415 - a forecast does not need its memory
+
         posterior = self.forecast(now).posterior
         ensemble = self.model.prior_sample(2, self.seed) if posterior is None else posterior.log_parameters
         known = tuple(dose for dose in self.doses if dose.time <= now and dose.drug == self.program.drug)
@@ -156,6 +152,8 @@ class PatientTwin:
         Raises:
             StateError: ``nothing_to_save`` before the first dose.
         """
+        from edge_twin.patient_state import PatientState, save_state  # noqa: PLC0415 - as above
+
         posterior = self.forecast(now).posterior
         if posterior is None:
             raise StateError("there is no ensemble before the first dose", reason="nothing_to_save")
@@ -174,6 +172,8 @@ def restore(content: bytes) -> PatientState:
     Raises:
         StateError: when it is not one.
     """
+    from edge_twin.patient_state import restore_state  # noqa: PLC0415 - as in PatientTwin.save
+
     return restore_state(content)
 
 

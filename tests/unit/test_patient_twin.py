@@ -42,7 +42,7 @@ def treated(model: Model, program: Program, dose: Dose) -> PatientTwin:
 def test_a_restored_twin_goes_on_bit_for_bit(
     path: Path, behind: Path | None, kind: type, small: Program, docetaxel: Dose
 ) -> None:
-    model = open_bundle(path, "numpy", behind)
+    model = open_bundle(path, "numpy", behind=behind)
     assert isinstance(model, kind)
     twin = treated(model, small, docetaxel)
     now, later = (docetaxel.time + timedelta(days=days) for days in (23, 30))
@@ -74,11 +74,11 @@ def test_a_state_of_another_bundle_is_not_resumed(small: Program, docetaxel: Dos
 def test_a_course_student_is_never_opened_alone() -> None:
     with pytest.raises(BundleError) as caught:
         open_bundle(COURSE)
-    assert caught.value.reason == "mechanistic_missing"
+    assert caught.value.reason == "fallback_missing"
 
 
 def test_the_explanation_says_who_computed_and_why_a_student_did_not(small: Program, docetaxel: Dose) -> None:
-    twin = PatientTwin(open_bundle(COURSE, "numpy", MECHANISTIC), small).given(docetaxel)
+    twin = PatientTwin(open_bundle(COURSE, "numpy", behind=MECHANISTIC), small).given(docetaxel)
     twin = twin.counted(5.0, docetaxel.time)
     told = twin.explain(docetaxel.time + timedelta(days=8))
     (who,) = (sentence for sentence in told if sentence.startswith("Computed by"))
