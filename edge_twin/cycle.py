@@ -297,7 +297,8 @@ class CycleModel(ReducedModel):
             raise BundleError("the model left its numerical range", reason="output_not_finite")
         engines = ((self.engine_name, ~found.mechanistic), (f"mechanistic ({self.engine.name})", found.mechanistic))
         names = tuple(name for name, members in engines if members.any())
-        return Answer(found.counts, ~found.mechanistic, tuple(found.handed_over), names, found.log_half_width)
+        width = 0.0 if found.mechanistic.all() else found.log_half_width
+        return Answer(found.counts, ~found.mechanistic, tuple(found.handed_over), names, width)
 
     def simulate(self, log_parameters: Floats, doses: Sequence[DoseEvent], times_days: Floats) -> Floats:
         """See ``ReducedModel.simulate``."""
