@@ -100,7 +100,7 @@ class Observation:
 
     @property
     def limit_sign(self) -> str:
-        """ "<" or "<=" when the laboratory gave a limit below which the value lies, else an empty text."""
+        """The sign "<" or "<=" when the laboratory gave a limit below which the value lies, else an empty text."""
         sign = self.attributes.get("comparator", "")
         return sign if sign in UPPER_LIMIT_SIGNS else ""
 
@@ -179,6 +179,7 @@ class DeviceEventKind(StrEnum):
     GAP = "gap"  # data expected between ``time`` and ``until`` did not arrive
     REFUSED = "refused"  # a frame or record that could not be decoded; ``detail`` says why
     BATTERY_LOW = "battery_low"
+    MODEL = "model"  # another version of the reduced model runs from here on; ``detail`` says why
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,7 +116,7 @@ def select_engine(bundle: Bundle, prefer: str | None = None) -> EngineChoice:
 
     Args:
         bundle: verified.
-        prefer: tried first; otherwise onnxruntime, then numpy.
+        prefer: tried first; otherwise onnxruntime, then numpy; each only when the bundle lists it.
 
     Raises:
         BundleError: ``engine_unknown`` for a name that does not exist, ``no_engine`` when all were
@@ -127,6 +127,9 @@ def select_engine(bundle: Bundle, prefer: str | None = None) -> EngineChoice:
     order = list(dict.fromkeys([*([prefer] if prefer else []), *([NUMPY] if prefer else _CANDIDATES)]))
     refused: dict[str, str] = {}
     for name in order:
+        if name not in bundle.engine_names:
+            refused[name] = "not_listed: the bundle was not certified for it"
+            continue
         try:
             engine = _CANDIDATES[name](bundle)
             check_golden(engine, bundle)

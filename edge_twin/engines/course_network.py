@@ -258,7 +258,7 @@ def select_course_engine(bundle: Bundle, student: Student, prefer: str | None = 
     Args:
         bundle: verified.
         student: of the bundle.
-        prefer: tried first and then numpy; otherwise onnxruntime, LiteRT, numpy.
+        prefer: tried first and then numpy; otherwise onnxruntime, LiteRT, numpy; each only when the bundle lists it.
 
     Raises:
         BundleError: ``engine_unknown``, ``no_engine``.
@@ -267,6 +267,9 @@ def select_course_engine(bundle: Bundle, student: Student, prefer: str | None = 
         raise BundleError(f"there is no engine {prefer!r}", reason="engine_unknown")
     refused: dict[str, str] = {}
     for name in dict.fromkeys([prefer, NUMPY] if prefer else CANDIDATES):
+        if name not in bundle.engine_names:
+            refused[name] = "not_listed: the bundle was not certified for it"
+            continue
         try:
             engine = CANDIDATES[name](bundle, student)
             check_course_golden(engine, bundle, student)
