@@ -26,6 +26,7 @@ from edge_twin.bundle import Bundle, outside_envelope, uncovered_drugs
 from edge_twin.contract import Answer, log_sd_of
 from edge_twin.cycle_curves import CycleCurves
 from edge_twin.cycle_weights import INPUTS, Weights
+from edge_twin.engines import kinds
 from edge_twin.engines.buffers import Buffers
 from edge_twin.engines.cycle_network import CANDIDATES, CycleEngine
 from edge_twin.engines.numpy_friberg import TRANSIT_RATE_COUNT, NumpyFriberg
@@ -40,7 +41,7 @@ Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
-CYCLE_OPERATOR = "cycle_operator"
+CYCLE_OPERATOR = kinds.CYCLE_OPERATOR
 """Engine kind in the manifest."""
 
 HOURS_PER_DAY = 24.0
@@ -298,7 +299,8 @@ class CycleModel(ReducedModel):
             raise BundleError("the model left its numerical range", reason="output_not_finite")
         engines = ((self.engine_name, ~found.mechanistic), (f"mechanistic ({self.engine.name})", found.mechanistic))
         names = tuple(name for name, members in engines if members.any())
-        return Answer(found.counts, ~found.mechanistic, tuple(found.handed_over), names, found.log_half_width)
+        width = 0.0 if found.mechanistic.all() else found.log_half_width
+        return Answer(found.counts, ~found.mechanistic, tuple(found.handed_over), names, width)
 
     def simulate(self, log_parameters: Floats, doses: Sequence[DoseEvent], times_days: Floats) -> Floats:
         """See ``ReducedModel.simulate``."""
@@ -326,7 +328,7 @@ def select_cycle_operator(bundle: Bundle, prefer: str | None = None) -> CycleCho
         preferred_order(CANDIDATES, prefer),
         lambda name, settings: CycleOperator(bundle, name, settings),
         lambda operator: check_golden(operator, bundle),
-        f"bundle {bundle.id}",
+        bundle,
     )
     return CycleChoice(operator, refused)
 

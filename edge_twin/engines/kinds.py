@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_twin.bundle import Bundle
-from edge_twin.concentration import QUADRATURE_WEIGHTS, log_concentrations
-from edge_twin.engines import numpy_friberg, numpy_jost, numpy_quartino
+from edge_twin.engines import numpy_friberg
 from edge_twin.errors import BundleError
 from edge_twin.exposure import ExposureGrid
 
@@ -21,6 +20,10 @@ Floats = NDArray[np.float64]
 FRIBERG_TRANSIT = "friberg_transit"
 JOST_LEUKOCYTES = "jost_leukocytes"
 QUARTINO_GCSF = "quartino_gcsf"
+COURSE_NETWORK = "course_network"
+CYCLE_OPERATOR = "cycle_operator"
+JOST_STEP_COLUMNS = 4  # length and three quadrature points, as ``numpy_jost`` has them
+QUARTINO_STEP_COLUMNS = 3  # length, exposure and delivered factor, as ``numpy_quartino`` has them
 
 
 class Integrator(Protocol):
@@ -79,21 +82,28 @@ def _friberg(_bundle: Bundle) -> Integrator:
 
 
 def _jost_steps(bundle: Bundle, grid: ExposureGrid) -> Floats:
+    from edge_twin.concentration import log_concentrations  # noqa: PLC0415 - see _jost
+
     return np.column_stack((grid.steps[:, 0], log_concentrations(bundle.pharmacokinetics, grid)))
 
 
 def _logarithmic_effect(steps: Floats) -> float:
     """The integral of ln(1 + C), d."""
+    from edge_twin.concentration import QUADRATURE_WEIGHTS  # noqa: PLC0415 - see _jost
+
     return float(steps[:, 0] @ (steps[:, 1:] @ QUADRATURE_WEIGHTS))
 
 
 def _jost(bundle: Bundle) -> Integrator:
-    return numpy_jost.NumpyJost(_fixed(bundle, "kwbc"))
+    from edge_twin.engines.numpy_jost import NumpyJost  # noqa: PLC0415 - memory that only this kind needs
+
+    return NumpyJost(_fixed(bundle, "kwbc"))
 
 
 def _quartino(bundle: Bundle) -> Integrator:
-    values = (_fixed(bundle, name) for name in ("kcirc", "ke", "kanc", "g0"))
-    return numpy_quartino.NumpyQuartino(numpy_quartino.FactorKinetics(*values))
+    from edge_twin.engines.numpy_quartino import FactorKinetics, NumpyQuartino  # noqa: PLC0415 - see _jost
+
+    return NumpyQuartino(FactorKinetics(*(_fixed(bundle, name) for name in ("kcirc", "ke", "kanc", "g0"))))
 
 
 def _fixed(bundle: Bundle, name: str) -> float:
@@ -109,8 +119,8 @@ KINDS: Mapping[str, EngineKind] = MappingProxyType(
         kind.name: kind
         for kind in (
             EngineKind(FRIBERG_TRANSIT, numpy_friberg.STEP_COLUMNS, _exposure_steps, _linear_effect, _friberg),
-            EngineKind(JOST_LEUKOCYTES, numpy_jost.STEP_COLUMNS, _jost_steps, _logarithmic_effect, _jost),
-            EngineKind(QUARTINO_GCSF, numpy_quartino.STEP_COLUMNS, _exposure_steps, _linear_effect, _quartino),
+            EngineKind(JOST_LEUKOCYTES, JOST_STEP_COLUMNS, _jost_steps, _logarithmic_effect, _jost),
+            EngineKind(QUARTINO_GCSF, QUARTINO_STEP_COLUMNS, _exposure_steps, _linear_effect, _quartino),
         )
     }
 )

@@ -13,16 +13,17 @@ NOMINAL_OUTSIDE = 0.05  # share of counts that a 95 % interval may miss
 
 
 def measured_flags(situation: Situation) -> Iterator[Flag]:
-    """A fresh count below the program's threshold."""
+    """A fresh count below the program's threshold, or one reported as less than that."""
     count, rule = situation.fresh_count(), situation.given.program.count
-    if count is None or count.value >= situation.given.program.low_threshold:
+    threshold = situation.given.program.low_threshold
+    if count is None or not (count.value < threshold or (count.limit_sign and count.value <= threshold)):
         return
     yield Flag(
         kind=FlagKind(rule.measured_flag),
         time=count.time,
         urgency=Urgency.SOON,
         action="Tell your team today, and measure your temperature by mouth as your plan says.",
-        reason=f"{rule.label.capitalize()} {count.value:g} ×10⁹/L at {situation.local(count.time)}: "
+        reason=f"{rule.label.capitalize()} {count.limit_sign}{count.value:g} ×10⁹/L at {situation.local(count.time)}: "
         "in the CTCAE v5 grade 4 range; grade to be confirmed by a clinician.",
         origin=Origin.LAB,
         evidence=(evidence(count),),

@@ -118,7 +118,7 @@ def test_every_reason_is_told_when_nothing_works() -> None:
         raise BundleError(f"no {name}", reason="library_missing")
 
     with pytest.raises(BundleError) as caught:
-        first_right(("numpy", "litert"), make, lambda engine: engine, "a model")
+        first_right(("numpy", "litert"), make, lambda engine: engine, COURSE)
     assert caught.value.reason == "no_engine"
     assert "no numpy" in str(caught.value)
     assert "litert in tflite_runtime" in str(caught.value)
