@@ -1,8 +1,11 @@
 """The learned student of a course of equal cycles: a small network, the modes of its curves, its envelope.
 
-    features = ln(mtt, slope, gamma, dose, interval)
+    features = ln(the patient's parameters but the baseline, dose, interval)
     latent   = W3·silu(W2·silu(W1·features + b1) + b2) + b3
-    count    = circ0 · max(exp(modes·latent + mean) - floor, 0)
+    count    = baseline · max(exp(modes·latent + mean) - floor, 0)
+
+The baseline, the first parameter, only scales the counts, in the equations of Friberg (mtt, slope, gamma) as in
+those of Jost (ktr, slope, gamma).
 
 Modes and mean live on the dose-aligned grid of ``course``. The floor, a fraction of the baseline, keeps
 the logarithm from learning counts that no laboratory can tell from zero. Everything comes from one
@@ -12,8 +15,10 @@ verified npz file and from numbers of the manifest; nothing is executed.
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 from zipfile import BadZipFile
 
@@ -21,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_twin.bundle import Bundle
-from edge_twin.course import Course, WarpedGrid
+from edge_twin.course import ONCE, Course, WarpedGrid
 from edge_twin.errors import BundleError
 from edge_twin.manifest import Reader
 
@@ -50,11 +55,12 @@ class CourseEnvelope:
     """Where the student was certified.
 
     Attributes:
-        low, high: [5] bounds of the logarithms of mtt, slope, gamma, dose, interval.
-        max_log_slope_dose: bound of ln(slope · dose).
+        low, high: [5] bounds of the logarithms of the three parameters, the dose, the interval.
+        max_log_slope_dose: bound of ln(slope · dose); infinite where slope and dose do not act as a product.
         infusion_days: length of every infusion.
         centre, precision, max_distance: Mahalanobis guard of the features, [5], [5, 5] and the empirical
             99 % quantile of the squared distance in the training design.
+        offsets_days: administrations of a cycle, see ``course.Course``.
     """
 
     low: Floats
@@ -64,6 +70,7 @@ class CourseEnvelope:
     centre: Floats
     precision: Floats
     max_distance: float
+    offsets_days: tuple[float, ...] = ONCE
 
     def inside(self, features: Floats) -> Booleans:
         """[n] whether features [n, 5] lie in the box, under the product bound and within the distance."""
@@ -83,7 +90,7 @@ class Student:
         grid: dose-aligned grid of modes and mean.
         floor: fraction of the baseline.
         envelope: see ``CourseEnvelope``.
-        log_half_width: simultaneous 95 % split-conformal half-width of ln(count / circ0 + floor), student
+        log_half_width: simultaneous 95 % split-conformal half-width of ln(count / baseline + floor), student
             against teacher, after the way back to calendar days.
     """
 
@@ -186,9 +193,20 @@ def _envelope(item: Reader) -> CourseEnvelope:
     return CourseEnvelope(
         low,
         high,
-        item.number("max_log_slope_dose"),
+        item.number("max_log_slope_dose") if "max_log_slope_dose" in item.content else math.inf,
         item.number("infusion_days", low=0.0),
         centre,
         precision,
         item.number("max_distance", above=0.0),
+        _offsets(item),
     )
+
+
+def _offsets(item: Reader) -> tuple[float, ...]:
+    """Administrations of a cycle; one where the manifest names none."""
+    if "offsets_days" not in item.content:
+        return ONCE
+    offsets = item.matrix("offsets_days")[0]
+    if offsets[:1] != [0.0] or any(later <= earlier for earlier, later in pairwise(offsets)):
+        raise BundleError("the administrations of a cycle must increase from 0", reason="malformed")
+    return tuple(offsets)

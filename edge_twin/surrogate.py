@@ -117,7 +117,7 @@ class SurrogateModel:
         Words: ``schedule_not_equal_cycles``, ``single_dose``, ``cycles``, ``infusion_length``, ``dose_amount``,
         ``dose_interval``, ``horizon``, ``before_first_dose``.
         """
-        course = equal_course(doses)
+        course = self._course(doses)
         if course is None:
             return ("schedule_not_equal_cycles",)
         if course.interval_days is None:
@@ -149,7 +149,7 @@ class SurrogateModel:
         """
         parameters = np.asarray(log_parameters, np.float64)
         refusals = self.schedule_refusals(doses, times_days)
-        course = equal_course(doses)
+        course = self._course(doses)
         if refusals or course is None:
             counts = self.fallback.simulate(parameters, tuple(doses), times_days)
             return Answer(counts, np.zeros(len(parameters), np.bool_), refusals, (self._behind,))
@@ -177,6 +177,9 @@ class SurrogateModel:
             times_days: [t] on the axis of the course.
         """
         return self.engine.counts(log_parameters, course, self._calendar(course, times_days))
+
+    def _course(self, doses: Sequence[DoseEvent]) -> Course | None:
+        return equal_course(doses, self.student.envelope.offsets_days)
 
     @property
     def _behind(self) -> str:
