@@ -15,7 +15,6 @@ verified npz file and from numbers of the manifest; nothing is executed.
 from __future__ import annotations
 
 import io
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -56,7 +55,8 @@ class CourseEnvelope:
 
     Attributes:
         low, high: [5] bounds of the logarithms of the three parameters, the dose, the interval.
-        max_log_slope_dose: bound of ln(slope · dose); infinite where slope and dose do not act as a product.
+        kill_weights, max_log_kill: bound of a weighted sum of the features, the logarithm of how much the
+            treatment kills: ln(slope · dose) where the effect is linear in the dose.
         infusion_days: length of every infusion.
         centre, precision, max_distance: Mahalanobis guard of the features, [5], [5, 5] and the empirical
             99 % quantile of the squared distance in the training design.
@@ -65,7 +65,8 @@ class CourseEnvelope:
 
     low: Floats
     high: Floats
-    max_log_slope_dose: float
+    kill_weights: Floats
+    max_log_kill: float
     infusion_days: float
     centre: Floats
     precision: Floats
@@ -73,12 +74,12 @@ class CourseEnvelope:
     offsets_days: tuple[float, ...] = ONCE
 
     def inside(self, features: Floats) -> Booleans:
-        """[n] whether features [n, 5] lie in the box, under the product bound and within the distance."""
+        """[n] whether features [n, 5] lie in the box, under the bound of the kill and within the distance."""
         boxed = ((features >= self.low) & (features <= self.high)).all(axis=1)
-        product = features[:, 1] + features[:, 3] <= self.max_log_slope_dose
+        bearable = features @ self.kill_weights <= self.max_log_kill
         away = features - self.centre
         distance = ((away @ self.precision) * away).sum(axis=1)
-        return np.asarray(boxed & product & (distance <= self.max_distance))
+        return np.asarray(boxed & bearable & (distance <= self.max_distance))
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,15 +186,18 @@ def _check_shapes(student: Student) -> None:
 
 
 def _envelope(item: Reader) -> CourseEnvelope:
-    low, high, centre = (np.array(item.matrix(name)[0]) for name in ("log_low", "log_high", "centre"))
+    low, high, centre, kill = (
+        np.array(item.matrix(name)[0]) for name in ("log_low", "log_high", "centre", "kill_weights")
+    )
     precision = np.array(item.matrix("precision"))
     size = MEMBER_FEATURES + SCHEDULE_FEATURES
-    if any(array.shape != (size,) for array in (low, high, centre)) or precision.shape != (size, size):
+    if any(array.shape != (size,) for array in (low, high, centre, kill)) or precision.shape != (size, size):
         raise BundleError("the envelope has another shape", reason="malformed")
     return CourseEnvelope(
         low,
         high,
-        item.number("max_log_slope_dose") if "max_log_slope_dose" in item.content else math.inf,
+        kill,
+        item.number("max_log_kill"),
         item.number("infusion_days", low=0.0),
         centre,
         precision,

@@ -21,6 +21,8 @@ from edge_twin_models.teacher import Teacher
 
 Floats = NDArray[np.float64]
 
+SLOPE_DOSE = (0.0, 1.0, 0.0, 1.0, 0.0)  # of the features: ln(slope · dose)
+
 
 @dataclass(frozen=True)
 class CourseSpace:
@@ -32,7 +34,7 @@ class CourseSpace:
         offsets_days: administrations of a cycle; infusion_days: of each.
         reference_dose_mg: where slope and dose act as a product, all runs have this dose and a patient's own is a
             factor of the slope; None where they do not: then a group shares its dose as well.
-        max_slope_dose: bound of that product.
+        kill_weights, max_log_kill: see ``student.CourseEnvelope``.
     """
 
     box: Mapping[str, tuple[float, float]]
@@ -41,12 +43,18 @@ class CourseSpace:
     infusion_days: float
     offsets_days: tuple[float, ...] = ONCE
     reference_dose_mg: float | None = None
-    max_slope_dose: float = math.inf
+    kill_weights: tuple[float, ...] = SLOPE_DOSE
+    max_log_kill: float = math.inf
 
     @property
     def features(self) -> tuple[str, ...]:
         """Names of what the network sees: everything but the baseline."""
         return tuple(self.box)[1:]
+
+    @property
+    def days(self) -> Floats:
+        """[horizon + 1] the calendar days on which errors are scored."""
+        return np.arange(self.horizon_days + 1.0)
 
     def log_bounds(self, names: Sequence[str]) -> tuple[Floats, Floats]:
         """Logarithms of the bounds of some names."""
@@ -71,16 +79,18 @@ DOCETAXEL_COURSE = CourseSpace(
     horizon_days=180.0,
     infusion_days=1.0 / 24.0,
     reference_dose_mg=100.0,
-    max_slope_dose=8000.0,
+    max_log_kill=math.log(8000.0),
 )
-# Assumed: about 2.7 of the assumed between-patient standard deviations; gamma, for which none is assumed, ± 25 %;
-# 0.5-3 g/m² on 1.8-2.5 m² over three hours, twice a day on days 1, 3 and 5; three consolidation cycles.
+# Assumed: slope and ktr within 2.2 to 2.7 of the assumed between-patient standard deviations; gamma, for which
+# none is assumed, ± 16 %; 0.5-3 g/m² on 1.8-2.5 m² over three hours, twice a day on days 1, 3 and 5; three
+# consolidation cycles. The area of ln(1 + C) under a cycle grows like dose**0.45 over these doses, so the bound
+# means that a cycle takes at most about e**-14 of the proliferating cells (typical patient, 1 g/m²: e**-5.2).
 CYTARABINE_COURSE = CourseSpace(
     box={
         "wbc0": (1.8, 12.0),
-        "ktr": (0.148, 0.376),
+        "ktr": (0.16, 0.345),
         "slope": (2.5, 25.0),
-        "gamma": (0.5, 0.82),
+        "gamma": (0.55, 0.76),
         "dose": (900.0, 7500.0),
         "interval": (21.0, 38.0),
     },
@@ -88,6 +98,8 @@ CYTARABINE_COURSE = CourseSpace(
     horizon_days=120.0,
     infusion_days=0.125,
     offsets_days=(0.0, 0.5, 2.0, 2.5, 4.0, 4.5),
+    kill_weights=(1.0, 1.0, 0.0, 0.45, 0.0),
+    max_log_kill=5.0,
 )
 
 
@@ -248,21 +260,25 @@ def _allowed_points(space: CourseSpace, count: int, seed: int, *, quasi: bool) -
     while len(kept) < count:
         points = draw(2 ** math.ceil(math.log2(count)))
         logs = low + (high - low) * points
-        kept = np.concatenate((kept, points[logs[:, 2] + logs[:, 4] <= math.log(space.max_slope_dose)]))
+        kept = np.concatenate((kept, points[logs[:, 2] + logs[:, 4] <= space.max_log_kill]))
     return np.asarray(low + (high - low) * kept[:count])
 
 
-def _shared_dose_sample(
-    groups: int, per_group: int, seed: int, *, quasi: bool, space: CourseSpace
-) -> CourseSample:
+def _shared_dose_sample(groups: int, per_group: int, seed: int, *, quasi: bool, space: CourseSpace) -> CourseSample:
     """Groups whose members share dose and interval; members and groups are two designs of their own."""
     member_low, member_high = space.log_bounds(tuple(space.box)[:4])
     members, courses = (_draw(dimensions, seed, quasi=quasi) for dimensions in (4, 2))
     shares = courses(groups)
     (first, last), (low, high) = space.box["interval"], space.log_bounds(("dose",))
-    points = member_low + (member_high - member_low) * members(groups * per_group)
+    shares_of_members = members(groups * per_group)
+    points = member_low + (member_high - member_low) * shares_of_members
     log_dose = np.repeat(low + (high - low) * shares[:, 0], per_group)
-    return CourseSample(np.asarray(points), log_dose, first + (last - first) * shares[:, 1])
+    # The slope fills the room that the bound of the kill leaves it, so that every group keeps its size.
+    others = np.column_stack((points[:, 1], np.zeros(len(points)), points[:, 3], log_dose, np.zeros(len(points))))
+    room = (space.max_log_kill - others @ space.kill_weights) / space.kill_weights[1]
+    highest = np.minimum(member_high[2], room)
+    points[:, 2] = member_low[2] + (highest - member_low[2]) * shares_of_members[:, 2]
+    return CourseSample(points, log_dose, first + (last - first) * shares[:, 1])
 
 
 def _draw(dimensions: int, seed: int, *, quasi: bool) -> Callable[[int], Floats]:
