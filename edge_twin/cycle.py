@@ -18,14 +18,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edge_twin.bundle import Bundle, outside_envelope
+from edge_twin.cycle_weights import FIRST_STATE_POINT, GRID_SCALED, Weights
+from edge_twin.engines.cycle_network import CANDIDATES, CycleEngine
 from edge_twin.engines.numpy_friberg import TRANSIT_RATE_COUNT, NumpyFriberg
+from edge_twin.engines.selection import NUMPY, Settings, first_right, preferred_order
 from edge_twin.errors import BundleError
 from edge_twin.exposure import DoseEvent, exposure_grid
 from edge_twin.manifest import Reader
@@ -39,20 +42,10 @@ CYCLE_OPERATOR = "cycle_operator"
 """Engine kind in the manifest."""
 
 HOURS_PER_DAY = 24.0
-GRID_POINTS = 73
-LONGEST_SCALED = 12.0  # mean transit times that a run covers
-GRID_SCALED = LONGEST_SCALED / (GRID_POINTS - 1)
-FIRST_STATE_POINT = 7  # ln P and ln T1..T3 are kept from here on: earlier no piece may end
-INPUTS = ("ln_p", "ln_t1", "ln_t2", "ln_t3", "ln_c", "ln_mtt", "ln_gamma", "kill", "infusion_scaled")
 RESOLUTION = 0.05  # 10*9/L; the certificate compares smaller counts with this one: no laboratory resolves them
 GUARD_BOX = "state_box"
 GUARD_DISTANCE = "state_distance"
 PARAMETER_BOX = "parameter_box"
-
-
-def grid_scaled() -> Floats:
-    """[g] times of the curves after the dose, in mean transit times."""
-    return np.arange(GRID_POINTS, dtype=np.float64) * GRID_SCALED
 
 
 class Piece(NamedTuple):
@@ -68,71 +61,6 @@ class Piece(NamedTuple):
     days: float
     amount_mg: float
     infusion_days: float
-
-
-@dataclass(frozen=True, eq=False)
-class Weights:
-    """What the network learned, float32, and the guard of its inputs, float64.
-
-    Attributes:
-        mean, scale: [9] of the inputs. hidden: (weight [in, out], bias [out]) of each hidden layer.
-        last: (weight, bias) to the coefficients; skip: [9, k] linear part beside the network.
-        counts, states: (centre, basis) of ln c [g] and of ln P, ln T1..T3 [4 * (g - FIRST_STATE_POINT)].
-        low, high: [9] range of the training inputs.
-        precision: [9, 9] inverse covariance of the inputs; max_distance: largest squared distance allowed.
-    """
-
-    mean: Singles
-    scale: Singles
-    hidden: tuple[tuple[Singles, Singles], ...]
-    last: tuple[Singles, Singles]
-    skip: Singles
-    counts: tuple[Singles, Singles]
-    states: tuple[Singles, Singles]
-    low: Floats
-    high: Floats
-    precision: Floats
-    max_distance: float
-
-    @property
-    def learned_values(self) -> int:
-        """Number of learned values, the basis included."""
-        layers = (*self.hidden, self.last, self.counts, self.states)
-        return int(self.skip.size + sum(array.size for pair in layers for array in pair))
-
-    @classmethod
-    def from_npz(cls, content: bytes) -> Weights:
-        """Read the file of a bundle.
-
-        Raises:
-            BundleError: ``malformed``.
-        """
-        try:
-            with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-                weights = cls(**_weights({name: arrays[name] for name in arrays.files}))
-        except (KeyError, ValueError, OSError, EOFError, TypeError, AttributeError, BadZipFile) as error:
-            raise BundleError("the weights cannot be read", reason="malformed") from error
-        if not weights.fit():
-            raise BundleError("the weights do not fit each other", reason="malformed")
-        return weights
-
-    def fit(self) -> bool:
-        """Whether shapes follow each other and every value is finite."""
-        width, inputs, size = len(self.mean), len(INPUTS), self.last[0].shape[-1]
-        chain = [inputs, *(bias.size for _, bias in self.hidden)]
-        layers = zip((*self.hidden, self.last), chain, (*chain[1:], size), strict=True)
-        shapes: list[tuple[tuple[int, ...], tuple[int, ...]]] = [
-            (weight.shape, (rows, columns)) for (weight, _), rows, columns in layers
-        ]
-        state_points = 4 * (GRID_POINTS - FIRST_STATE_POINT)
-        shapes += [(self.counts[1].shape, (size, GRID_POINTS)), (self.states[1].shape, (size, state_points))]
-        shapes += [(self.counts[0].shape, (GRID_POINTS,)), (self.states[0].shape, (state_points,))]
-        shapes += [(self.skip.shape, (inputs, size)), (self.precision.shape, (inputs, inputs))]
-        shapes += [(vector.shape, (inputs,)) for vector in (self.mean, self.scale, self.low, self.high)]
-        flat: list[Singles] = [array for pair in (*self.hidden, self.last, self.counts, self.states) for array in pair]
-        finite = all(bool(np.isfinite(array).all()) for array in (*flat, self.skip, self.scale, self.mean))
-        finite = finite and bool(np.isfinite(self.precision).all())
-        return width == inputs and finite and all(found == wanted for found, wanted in shapes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,14 +98,19 @@ class CycleOperator:
 
     Args:
         bundle: verified, engine kind ``cycle_operator``.
+        engine: name of the engine of its network, see ``cycle_network.CANDIDATES``; not yet checked.
+        settings: how the engine is to run; its default when empty.
+
+    Attributes:
+        weights: see ``Weights``. engine: of the network. piece_days: shortest and longest piece.
 
     Raises:
-        BundleError: ``engine_kind_unknown``, ``malformed``.
+        BundleError: ``engine_kind_unknown``, ``malformed``, ``engine_unknown``, or why the engine cannot run it.
     """
 
     name = CYCLE_OPERATOR
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, engine: str = NUMPY, settings: Settings = ()) -> None:
         if bundle.engine.kind != CYCLE_OPERATOR:
             raise BundleError(f"{bundle.engine.kind} is no cycle operator", reason="engine_kind_unknown")
         spec = Reader(bundle.manifest).child("cycle_operator")
@@ -185,6 +118,9 @@ class CycleOperator:
             self.weights = Weights.from_npz(bundle.files[spec.text("weights")])
         except KeyError as error:
             raise BundleError("the weights are not in the bundle", reason="malformed") from error
+        if engine not in CANDIDATES:
+            raise BundleError(f"there is no engine {engine!r}", reason="engine_unknown")
+        self.engine: CycleEngine = CANDIDATES[engine](bundle, self.weights, settings)
         self.piece_days = (spec.number("min_piece_days", above=0.0), spec.number("max_piece_days", above=0.0))
         self._half_widths = spec.matrix("log_half_width_by_cycles")
         self._bundle = bundle
@@ -248,7 +184,7 @@ class CycleOperator:
         for index, piece in enumerate(pieces):
             inputs = self._inputs(parameters, state, piece)
             self._guard(inputs, causes)
-            coefficients = self._network(inputs)
+            coefficients = self.engine.coefficients((inputs - self.weights.mean) / self.weights.scale)
             rows = slice(*np.searchsorted(wanted, (piece.start_day, piece.start_day + piece.days)))
             if index == len(pieces) - 1:
                 rows = slice(rows.start, len(wanted))
@@ -269,20 +205,6 @@ class CycleOperator:
         away = inputs - weights.mean
         distance = np.einsum("ni,ni->n", away @ weights.precision.astype(np.float32), away)
         causes[GUARD_DISTANCE] |= ~(distance <= weights.max_distance)
-
-    def _network(self, inputs: Singles) -> Singles:
-        """[n, k] coefficients of the curves."""
-        weights = self.weights
-        scaled = (inputs - weights.mean) / weights.scale
-        values: Singles = scaled
-        for weight, bias in weights.hidden:
-            values = np.asarray(values @ weight, dtype=np.float32)
-            values += bias
-            _silu(values)
-        result = values @ weights.last[0]
-        result += scaled @ weights.skip
-        result += weights.last[1]
-        return np.asarray(result)
 
     def _state_after(self, coefficients: Singles, scaled: Singles) -> Singles:
         """[n, 5] state at ``scaled`` [n], each member's own end of the piece."""
@@ -318,17 +240,24 @@ class CycleModel(ReducedModel):
 
     Args:
         bundle: verified, engine kind ``cycle_operator``.
+        prefer: engine to try first; see ``select_cycle_operator``.
+
+    Attributes:
+        operator: on the engine that reproduced the golden vectors.
+        refused: why engines tried before it were refused.
+
+    Raises:
+        BundleError: as ``select_cycle_operator``.
     """
 
-    def __init__(self, bundle: Bundle) -> None:
-        self.operator = CycleOperator(bundle)
-        check_golden(self.operator, bundle)
+    def __init__(self, bundle: Bundle, prefer: str | None = None) -> None:
+        self.operator, self.refused = select_cycle_operator(bundle, prefer)
         super().__init__(bundle, NumpyFriberg())
 
     @property
     def engine_name(self) -> str:
-        """The operator; what it handed over is in ``roll_out``."""
-        return self.operator.name
+        """The engine that runs the network; what was handed over is in ``roll_out``."""
+        return self.operator.engine.name
 
     def simulate(self, log_parameters: Floats, doses: Sequence[DoseEvent], times_days: Floats) -> Floats:
         """See ``ReducedModel.simulate``."""
@@ -336,6 +265,32 @@ class CycleModel(ReducedModel):
         if not bool(np.isfinite(output).all()):
             raise BundleError("the model left its numerical range", reason="output_not_finite")
         return output
+
+
+class CycleChoice(NamedTuple):
+    """The operator on the engine that passed the golden vectors, and why others were refused (by name)."""
+
+    operator: CycleOperator
+    refused: Mapping[str, str]
+
+
+def select_cycle_operator(bundle: Bundle, prefer: str | None = None) -> CycleChoice:
+    """The operator on the first engine that reproduces the golden vectors.
+
+    Args:
+        bundle: verified, engine kind ``cycle_operator``.
+        prefer: tried first and then numpy; otherwise onnxruntime, LiteRT, numpy.
+
+    Raises:
+        BundleError: ``engine_unknown``, ``no_engine``.
+    """
+    operator, refused = first_right(
+        preferred_order(CANDIDATES, prefer),
+        lambda name, settings: CycleOperator(bundle, name, settings),
+        lambda operator: check_golden(operator, bundle),
+        f"bundle {bundle.id}",
+    )
+    return CycleChoice(operator, refused)
 
 
 def check_golden(operator: CycleOperator, bundle: Bundle) -> float:
@@ -372,13 +327,6 @@ def _check(parameters: Floats, wanted: Floats) -> None:
         raise BundleError("requested times must increase", reason="times_unsorted")
 
 
-def _silu(values: Singles) -> None:
-    """Sigmoid linear unit x / (1 + exp(-x)), in place."""
-    gate = np.exp(-values)
-    gate += 1.0
-    values /= gate
-
-
 def _field(coefficients: Singles, pair: tuple[Singles, Singles]) -> Singles:
     """[n, points] centre + coefficients @ basis."""
     centre, basis = pair
@@ -411,22 +359,3 @@ def _between(curves: Singles, scaled: Singles, first_point: int) -> Singles:
     first, second = here - before, after - 2.0 * here + before
     last = beyond - 3.0 * after + 3.0 * here - before
     return np.asarray(before + (part + 1.0) * (first + part * half * (second + (part - 1.0) * third * last)))
-
-
-def _weights(arrays: Mapping[str, NDArray[np.float64]]) -> dict[str, Any]:
-    """Arguments of ``Weights`` from the arrays of a file."""
-    singles = {name: np.asarray(value, dtype=np.float32) for name, value in arrays.items()}
-    layers = sorted(name for name in arrays if name.startswith("hidden_weight_"))
-    return {
-        "mean": singles["mean"],
-        "scale": singles["scale"],
-        "hidden": tuple((singles[name], singles[name.replace("weight", "bias")]) for name in layers),
-        "last": (singles["last_weight"], singles["last_bias"]),
-        "skip": singles["skip"],
-        "counts": (singles["counts_centre"], singles["counts_basis"]),
-        "states": (singles["states_centre"], singles["states_basis"]),
-        "low": np.asarray(arrays["low"], dtype=np.float64),
-        "high": np.asarray(arrays["high"], dtype=np.float64),
-        "precision": np.asarray(arrays["precision"], dtype=np.float64),
-        "max_distance": float(arrays["max_distance"]),
-    }

@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from edge_twin.bundle import load_bundle, prior_sample
-from edge_twin.cycle import CYCLE_OPERATOR, CycleOperator, Weights
+from edge_twin.cycle import CYCLE_OPERATOR, CycleOperator
+from edge_twin.cycle_weights import Weights
+from edge_twin.engines.cycle_network import CANDIDATES
 from edge_twin.exposure import DoseEvent
 from edge_twin_models import bundle_path
 from edge_twin_models.cycle_certify import half_width, roll_out_errors
@@ -31,11 +33,12 @@ from edge_twin_models.cycle_design import (
     MAX_KILL,
     PIECE_DAYS,
 )
+from edge_twin_models.cycle_export import litert_bytes, onnx_bytes
 from edge_twin_models.cycle_train import Recipe, npz_bytes, train
 from edge_twin_models.releasing import main
 
 BUNDLE_ID = "neutropenia-cycle"
-VERSION = 1
+VERSION = 2  # 2: the same weights also as ONNX and LiteRT
 TOLERANCE = 2e-4  # float32 through a chain of cycles, relative
 CALIBRATION_SEED, CERTIFICATE_SEED, GOLDEN_SEED = 11, 12, 1
 SCHEDULES = 20  # courses per number of cycles
@@ -128,6 +131,7 @@ def _write(
 ) -> None:
     """The files, the manifest last; what both neutropenia bundles share is taken from the mechanistic one."""
     directory.mkdir(parents=True, exist_ok=True)
+    learned = Weights.from_npz(weights)
     manifest = json.loads(json.dumps(dict(load_bundle(bundle_path("neutropenia")).manifest)))
     manifest |= {"id": BUNDLE_ID, "version": VERSION, "title": "Neutrophils after docetaxel, cycle by cycle"}
     for parameter in manifest["parameters"]:
@@ -146,17 +150,20 @@ def _write(
         "max_step_days": step,
         "tolerance_relative": TOLERANCE,
         "golden": "golden.npz",
+        "graph": "model.onnx",
     }
-    manifest["engines"] = ["numpy"]
+    manifest["engines"] = list(CANDIDATES)
     manifest["cycle_operator"] = {
         "weights": "weights.npz",
+        "litert": "model.tflite",
         "min_piece_days": PIECE_DAYS[0],
         "max_piece_days": PIECE_DAYS[1],
-        "learned_values": Weights.from_npz(weights).learned_values,
+        "learned_values": learned.learned_values,
         "log_half_width_by_cycles": widths,
     }
     manifest["certificate"] = dict(certificate)
     files = {"card.md": _card(manifest).encode(), "golden.npz": golden, "weights.npz": weights}
+    files |= {"model.onnx": onnx_bytes(learned, BUNDLE_ID), "model.tflite": litert_bytes(learned)}
     manifest["files"] = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
     files["manifest.json"] = (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode()
     for name, content in files.items():

@@ -15,7 +15,8 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_twin.cycle import GRID_POINTS, HOURS_PER_DAY, LONGEST_SCALED, grid_scaled
+from edge_twin.cycle import HOURS_PER_DAY
+from edge_twin.cycle_weights import GRID_POINTS, LONGEST_SCALED, grid_scaled
 from edge_twin.engines.numpy_friberg import STATE_SIZE, NumpyFriberg
 from edge_twin.exposure import LinearPharmacokinetics
 from edge_twin_models.friberg import DOCETAXEL_PK
@@ -45,7 +46,7 @@ class CycleRuns:
 
     Attributes:
         inputs: [r, 9] ln P, ln T1..T3, ln c at the dose; ln MTT (h); ln gamma; kill; infusion / MTT.
-        curves: [r, 5, g] natural logarithms of the five states on ``edge_twin.cycle.grid_scaled()``.
+        curves: [r, 5, g] natural logarithms of the five states on ``edge_twin.cycle_weights.grid_scaled()``.
     """
 
     inputs: Floats

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from edge_twin.cycle import FIRST_STATE_POINT, GRID_POINTS, INPUTS, grid_scaled
+from edge_twin.cycle_weights import FIRST_STATE_POINT, GRID_POINTS, INPUTS, grid_scaled
 from edge_twin_models.cycle_design import cycle_runs
 
 Floats = NDArray[np.float64]
@@ -67,7 +67,7 @@ class Basis:
 
 
 def train(recipe: Recipe) -> Arrays:
-    """Arrays of the weights file; see ``edge_twin.cycle.Weights``.
+    """Arrays of the weights file; see ``edge_twin.cycle_weights.Weights``.
 
     Args:
         recipe: the shipped weights come from ``Recipe()``.

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_twin.bundle import load_bundle, prior_sample
-from edge_twin.cycle import CycleOperator, Weights, _between, grid_scaled
+from edge_twin.cycle import CycleOperator, _between
+from edge_twin.cycle_weights import Weights, grid_scaled
 from edge_twin.engines.numpy_friberg import NumpyFriberg
 from edge_twin.errors import BundleError
 from edge_twin.exposure import DoseEvent
