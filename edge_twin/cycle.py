@@ -1,9 +1,9 @@
 """The cycle operator: any schedule as a chain of cycles, each one pass through a small network.
 
-(state at the dose, parameters, dose) -> (curve of the counts, state at any later moment). Time runs in mean
-transit times and counts in units of the baseline, as in these units the equations of Friberg et al. have
-the fewest parameters. An interval longer than a piece continues without a dose, so delays, omitted cycles
-and changed intervals are exact schedules and are never rounded to a regular one.
+(state at the start, parameters, dose) -> (curve of the counts, state at any later moment). Counts are in units
+of the baseline; which equations, in which time, and which administrations make a cycle, says ``cycle_forms``.
+An interval longer than a piece continues without a dose, so delays, omitted cycles and changed intervals are
+exact schedules and are never rounded to a regular one.
 
 Before every piece the inputs of each member are compared with those of the training: a box, and the
 Mahalanobis distance. A member that leaves them once is computed from the beginning by the mechanistic
@@ -24,10 +24,10 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from edge_twin.bundle import Bundle, outside_envelope
-from edge_twin.cycle_weights import FIRST_STATE_POINT, GRID_SCALED, Weights
+from edge_twin.bundle import CLOCK_SLACK, Bundle, outside_envelope
+from edge_twin.cycle_forms import cycle_starts, equations_of, form_of
+from edge_twin.cycle_weights import FRIBERG_LAYOUT, Weights
 from edge_twin.engines.cycle_network import CANDIDATES, CycleEngine
-from edge_twin.engines.numpy_friberg import TRANSIT_RATE_COUNT, NumpyFriberg
 from edge_twin.engines.selection import NUMPY, Settings, first_right, preferred_order
 from edge_twin.errors import BundleError
 from edge_twin.exposure import DoseEvent, exposure_grid
@@ -41,20 +41,21 @@ Mask = NDArray[np.bool_]
 CYCLE_OPERATOR = "cycle_operator"
 """Engine kind in the manifest."""
 
-HOURS_PER_DAY = 24.0
 RESOLUTION = 0.05  # 10*9/L; the certificate compares smaller counts with this one: no laboratory resolves them
 GUARD_BOX = "state_box"
 GUARD_DISTANCE = "state_distance"
 PARAMETER_BOX = "parameter_box"
+CYCLE_TEMPLATE = "cycle_template"
+CYCLE_INTERVAL = "cycle_interval"
 
 
 class Piece(NamedTuple):
     """One pass of the operator.
 
     Attributes:
-        start_day: of the dose, or of the continuation without one.
+        start_day: of the cycle, or of the continuation without a dose.
         days: until the next piece starts; infinite for the last.
-        amount_mg, infusion_days: 0 for a continuation.
+        amount_mg, infusion_days: of each administration; 0 for a continuation.
     """
 
     start_day: float
@@ -71,7 +72,7 @@ class RollOut:
         counts: [t, n] 10*9/L.
         mechanistic: [n] members that the mechanistic integrator computed.
         handed_over: how many members each guard sent there; a schedule outside the envelope counts all of
-            them under the word of ``outside_envelope``.
+            them under the word of ``outside_envelope``, ``cycle_template`` or ``cycle_interval``.
         log_half_width: half-width of the simultaneous 95 % band around the operator's curves, on the log
             scale, for as many cycles as the schedule has.
     """
@@ -102,7 +103,8 @@ class CycleOperator:
         settings: how the engine is to run; its default when empty.
 
     Attributes:
-        weights: see ``Weights``. engine: of the network. piece_days: shortest and longest piece.
+        weights: see ``Weights``. form: see ``CycleForm``. engine: of the network. piece_days: shortest and
+            longest piece.
 
     Raises:
         BundleError: ``engine_kind_unknown``, ``malformed``, ``engine_unknown``, or why the engine cannot run it.
@@ -114,8 +116,9 @@ class CycleOperator:
         if bundle.engine.kind != CYCLE_OPERATOR:
             raise BundleError(f"{bundle.engine.kind} is no cycle operator", reason="engine_kind_unknown")
         spec = Reader(bundle.manifest).child("cycle_operator")
+        self.form = form_of(bundle)
         try:
-            self.weights = Weights.from_npz(bundle.files[spec.text("weights")])
+            self.weights = Weights.from_npz(bundle.files[spec.text("weights")], self.form.layout)
         except KeyError as error:
             raise BundleError("the weights are not in the bundle", reason="malformed") from error
         if engine not in CANDIDATES:
@@ -124,8 +127,7 @@ class CycleOperator:
         self.piece_days = (spec.number("min_piece_days", above=0.0), spec.number("max_piece_days", above=0.0))
         self._half_widths = spec.matrix("log_half_width_by_cycles")
         self._bundle = bundle
-        pk = bundle.pharmacokinetics
-        self._exposure_of_1_mg = float(-np.linalg.inv(pk.rate_matrix)[0, 0] / pk.litre_milligrams_per_micromole)
+        self._equations = equations_of(bundle)
 
     def roll_out(self, log_parameters: Floats, schedule: Sequence[DoseEvent], times: ArrayLike) -> RollOut:
         """Counts of every member, starting at steady state before the first dose.
@@ -142,19 +144,29 @@ class CycleOperator:
         _check(parameters, wanted)
         doses = sorted((dose for dose in schedule if dose.amount_mg != 0.0), key=lambda dose: dose.start_day)
         words = outside_envelope(self._bundle, doses=doses, horizon_days=float(wanted[-1] - wanted[0]))
-        if words:
+        starts = cycle_starts(doses, self.form.offsets_days)
+        words = words or self._cycle_words(doses, starts)
+        if words or starts is None:
             everyone = np.ones(len(parameters), dtype=np.bool_)
             counts = self._mechanistic(parameters, doses, wanted)
             return RollOut(counts, everyone, MappingProxyType(dict.fromkeys(words, len(parameters))), 0.0)
-        counts, causes = self._chain(parameters, self.pieces(doses, float(wanted[-1])), wanted)
-        width = self.log_half_width(sum(dose.start_day <= wanted[-1] for dose in schedule))  # omitted cycles count
+        counts, causes = self._chain(parameters, self.pieces(starts, float(wanted[-1])), wanted)
+        planned = sum(dose.start_day <= wanted[-1] for dose in schedule)  # omitted cycles count
+        width = self.log_half_width(math.ceil(planned / len(self.form.offsets_days)))
         return self._completed(parameters, doses, wanted, counts, causes, width)
+
+    def _cycle_words(self, doses: Sequence[DoseEvent], starts: Sequence[DoseEvent] | None) -> tuple[str, ...]:
+        """Why the doses are not cycles that the operator knows, as stable words."""
+        if starts is None or not self.form.represents(doses):
+            return (CYCLE_TEMPLATE,)
+        gaps = (later.start_day - earlier.start_day for earlier, later in pairwise(starts))
+        return () if all(gap >= self.piece_days[0] - CLOCK_SLACK for gap in gaps) else (CYCLE_INTERVAL,)
 
     def pieces(self, doses: Sequence[DoseEvent], last_day: float) -> tuple[Piece, ...]:
         """The schedule as runs of the operator, up to ``last_day``; intervals too long for one are halved.
 
         Args:
-            doses: oldest first, inside the envelope.
+            doses: the first one of each cycle, oldest first, inside the envelope.
             last_day: of the times asked for.
         """
         given = [dose for dose in doses if dose.start_day <= last_day]
@@ -179,8 +191,8 @@ class CycleOperator:
         outside = (parameters < self._bundle.log_low) | (parameters > self._bundle.log_high)
         causes: dict[str, Mask] = {PARAMETER_BOX: np.asarray(outside.any(axis=1))}
         causes |= {word: np.zeros(len(parameters), dtype=np.bool_) for word in (GUARD_BOX, GUARD_DISTANCE)}
-        per_day = (HOURS_PER_DAY * np.exp(-parameters[:, 1])).astype(np.float32)
-        state: Singles = np.zeros((len(parameters), 5), dtype=np.float32)
+        per_day = self.form.per_day(parameters).astype(np.float32)
+        state: Singles = np.zeros((len(parameters), self.weights.layout.pools + 1), dtype=np.float32)
         for index, piece in enumerate(pieces):
             inputs = self._inputs(parameters, state, piece)
             self._guard(inputs, causes)
@@ -189,14 +201,14 @@ class CycleOperator:
             if index == len(pieces) - 1:
                 rows = slice(rows.start, len(wanted))
             scaled = (wanted[rows, None] - piece.start_day).astype(np.float32) * per_day
-            counts[rows] *= np.exp(_between(_field(coefficients, self.weights.counts), scaled, 0))
+            counts[rows] *= np.exp(
+                _between(_field(coefficients, self.weights.counts), scaled, 0, self.weights.layout.step)
+            )
             state = self._state_after(coefficients, per_day * np.float32(piece.days))
         return counts, causes
 
     def _inputs(self, parameters: Floats, state: Singles, piece: Piece) -> Singles:
-        per_day = HOURS_PER_DAY * np.exp(-parameters[:, 1])
-        killing = TRANSIT_RATE_COUNT * per_day * np.exp(parameters[:, 2]) * self._exposure_of_1_mg * piece.amount_mg
-        added = np.column_stack((parameters[:, [1, 3]], killing, per_day * piece.infusion_days))
+        added = self.form.treatment(parameters, piece.amount_mg, piece.infusion_days)
         return np.concatenate((state, added.astype(np.float32)), axis=1)
 
     def _guard(self, inputs: Singles, causes: dict[str, Mask]) -> None:
@@ -207,10 +219,13 @@ class CycleOperator:
         causes[GUARD_DISTANCE] |= ~(distance <= weights.max_distance)
 
     def _state_after(self, coefficients: Singles, scaled: Singles) -> Singles:
-        """[n, 5] state at ``scaled`` [n], each member's own end of the piece."""
-        states = _field(coefficients, self.weights.states).reshape(len(coefficients) * 4, -1)
-        pools = _between(states, np.repeat(scaled, 4)[None, :], FIRST_STATE_POINT).reshape(-1, 4)
-        circulating = _between(_field(coefficients, self.weights.counts), scaled[None, :], 0)
+        """[n, states] at ``scaled`` [n], each member's own end of the piece."""
+        layout = self.weights.layout
+        number, step = layout.pools, layout.step
+        states = _field(coefficients, self.weights.states).reshape(len(coefficients) * number, -1)
+        ends = np.repeat(scaled, number)[None, :]
+        pools = _between(states, ends, layout.first_state_point, step).reshape(-1, number)
+        circulating = _between(_field(coefficients, self.weights.counts), scaled[None, :], 0, step)
         return np.concatenate((pools, circulating.T), axis=1)
 
     def _completed(  # noqa: PLR0913, PLR0917 - what was asked, what came out, and how sure it is
@@ -232,7 +247,8 @@ class CycleOperator:
     def _mechanistic(self, parameters: Floats, doses: Sequence[DoseEvent], wanted: Floats) -> Floats:
         step = self._bundle.engine.max_step_days
         grid = exposure_grid(self._bundle.pharmacokinetics, doses, wanted, max_step_days=step)
-        return np.asarray(NumpyFriberg().simulate(parameters, grid.steps)[grid.report])
+        steps, integrator = self._equations.steps(self._bundle, grid), self._equations.numpy_engine(self._bundle)
+        return np.asarray(integrator.simulate(parameters, steps)[grid.report])
 
 
 class CycleModel(ReducedModel):
@@ -252,7 +268,7 @@ class CycleModel(ReducedModel):
 
     def __init__(self, bundle: Bundle, prefer: str | None = None) -> None:
         self.operator, self.refused = select_cycle_operator(bundle, prefer)
-        super().__init__(bundle, NumpyFriberg())
+        super().__init__(bundle, equations_of(bundle).numpy_engine(bundle))
 
     @property
     def engine_name(self) -> str:
@@ -335,19 +351,20 @@ def _field(coefficients: Singles, pair: tuple[Singles, Singles]) -> Singles:
     return np.asarray(result)
 
 
-def _between(curves: Singles, scaled: Singles, first_point: int) -> Singles:
+def _between(curves: Singles, scaled: Singles, first_point: int, step: float = FRIBERG_LAYOUT.step) -> Singles:
     """Cubic Lagrange interpolation of regular curves.
 
     Args:
         curves: [n, points], the first at grid point ``first_point``.
-        scaled: [t, n] times in mean transit times.
+        scaled: [t, n] times in the unit of the form.
         first_point: of the grid.
+        step: of the grid.
 
     Returns:
         [t, n].
     """
     points = curves.shape[1]
-    position = scaled * np.float32(1.0 / GRID_SCALED)
+    position = scaled * np.float32(1.0 / step)
     position -= np.float32(first_point)
     index = np.clip(position.astype(np.int32), 1, points - 3)
     part = position - index.astype(np.float32)

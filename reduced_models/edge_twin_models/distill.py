@@ -36,19 +36,25 @@ class EventAlignedPod:
     Args:
         plan: sizes and seeds; the shipped ones of the teacher's recipe when None.
         executor: where the teacher runs; this process when None.
+        weights: trained earlier by the same recipe, by name; trained now when None.
     """
 
     name = "course"
     suffix = "-course"
 
-    def __init__(self, plan: Plan | None = None, executor: Executor | None = None) -> None:
-        self._plan, self._executor = plan, executor
+    def __init__(
+        self,
+        plan: Plan | None = None,
+        executor: Executor | None = None,
+        weights: Mapping[str, Singles] | None = None,
+    ) -> None:
+        self._plan, self._executor, self._weights = plan, executor, weights
 
     def reduce(self, teacher: Teacher) -> Mapping[str, bytes]:
         """See ``teacher.ReductionMethod``."""
         recipe = self._recipe(teacher)
         sample = course_sample(*recipe.plan.design, space=recipe.space)
-        weights = self.weights(teacher, sample)
+        weights = self._weights or self.weights(teacher, sample)
         student = Student(weights, recipe.grid, recipe.floor, course_envelope(sample, recipe.space), 1.0)
         student = replace(student, log_half_width=self._half_width(teacher, student, recipe))
         return bundle_files(teacher, student, recipe, self._certificates(teacher, student, recipe))

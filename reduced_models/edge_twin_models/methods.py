@@ -1,10 +1,16 @@
-"""The reduction methods by name, and the way from a teacher to a signed archive."""
+"""The reduction methods by name, and the way from a teacher to a signed archive.
+
+``mechanistic``: the teacher's own equations as a compact Scan graph, safe for stiff pharmacokinetics.
+``course``: modes on the dose-aligned grid and a network, for courses of equal cycles.
+``cycle``: a network from the state at the start of a cycle to its curve and end, for any schedule.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import MappingProxyType
 
 from edge_twin.bundle import open_bundle
@@ -12,12 +18,40 @@ from edge_twin.errors import BundleError
 from edge_twin.release import signed_files
 from edge_twin.self_test import self_test
 from edge_twin.signing import DEVELOPMENT, SigningKey, TrustedKeys
-from edge_twin_models import development_key
+from edge_twin_models import build_aml, build_neutropenia, development_key
+from edge_twin_models.cycle_method import CycleReduction
 from edge_twin_models.distill import EventAlignedPod
-from edge_twin_models.teacher import TEACHERS, ReductionMethod, Teacher
+from edge_twin_models.teacher import TEACHERS, CytarabineLeukocytes, DocetaxelNeutropenia, ReductionMethod, Teacher
 
+
+class MechanisticGraph:
+    """Reduction method: the teacher's equations as an ONNX Scan graph with exact exposure in every step.
+
+    There is nothing to train; what is measured is the step, against the teacher's adaptive solver.
+    """
+
+    name = "mechanistic"
+    suffix = ""
+
+    def reduce(self, teacher: Teacher) -> Mapping[str, bytes]:
+        """See ``teacher.ReductionMethod``."""
+        if teacher.name not in _MECHANISTIC:
+            raise BundleError(f"no graph of {teacher.name}", reason="method_not_for_teacher")
+        with TemporaryDirectory() as name:
+            directory = Path(name)
+            _MECHANISTIC[teacher.name](directory)
+            return {path.name: path.read_bytes() for path in sorted(directory.iterdir())}
+
+
+_MECHANISTIC: Mapping[str, Callable[[Path], None]] = MappingProxyType(
+    {DocetaxelNeutropenia.name: build_neutropenia.build, CytarabineLeukocytes.name: build_aml.build}
+)
 METHODS: Mapping[str, Callable[[Executor | None], ReductionMethod]] = MappingProxyType(
-    {EventAlignedPod.name: lambda executor: EventAlignedPod(executor=executor)}
+    {
+        MechanisticGraph.name: lambda _executor: MechanisticGraph(),
+        EventAlignedPod.name: lambda executor: EventAlignedPod(executor=executor),
+        CycleReduction.name: lambda executor: CycleReduction(executor),
+    }
 )
 """Reduction methods that ``edge-twin distill`` knows, by name."""
 

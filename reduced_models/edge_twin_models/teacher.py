@@ -124,6 +124,9 @@ class DocetaxelNeutropenia:
     Args:
         row: published parameter row that gives the prior.
         step_days: longest step of ``run``.
+
+    Raises:
+        ValueError: the row has no residual error.
     """
 
     name = "neutropenia"
@@ -145,6 +148,8 @@ class DocetaxelNeutropenia:
 
     def __init__(self, row: ParameterRow = DDMODEL00000224, step_days: float = FINE_STEP_DAYS) -> None:
         self.step_days = step_days
+        if row.residual_log_sd is None:
+            raise ValueError("the row has no residual error, so it cannot be assimilated with")
         self.residual_log_sd = row.residual_log_sd
         self.parameters = tuple(
             TeacherParameter(
