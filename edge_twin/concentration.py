@@ -67,7 +67,8 @@ def concentrations(pk: LinearPharmacokinetics, grid: ExposureGrid) -> Floats:
     """[k, 3] concentrations within every step in µmol/L, one column for each of ``QUADRATURE_POINTS``."""
     lengths, which = np.unique(grid.steps[:, 0], return_inverse=True)
     moments = QUADRATURE_POINTS[:, None] * lengths
-    rows = pk.transitions(moments.ravel())[:, 0, :].reshape(*moments.shape, -1)
+    rows = pk.transitions(moments.ravel())[:, 0, :]
+    rows = rows.reshape(*moments.shape, rows.shape[-1])  # no step at all is possible too
     states = np.column_stack((grid.amounts_mg[:-1], np.zeros(len(which)), grid.infusion_mg_per_day))
     amounts = np.einsum("qks,ks->kq", rows[:, which], states)
     return np.asarray(amounts / pk.litre_milligrams_per_micromole)

@@ -227,7 +227,7 @@ def runners(workers: int, dask_address: str | None = None) -> Iterator[Executor 
         dask_address: of a Dask scheduler; needs the package ``distributed``.
 
     Raises:
-        BundleError: ``dask_missing``.
+        BundleError: ``dask_missing``, ``dask_unreachable``.
     """
     if dask_address is not None:
         if util.find_spec("distributed") is None:
@@ -245,7 +245,10 @@ def runners(workers: int, dask_address: str | None = None) -> Iterator[Executor 
 def _dask(address: str) -> Iterator[Executor]:
     import distributed  # noqa: PLC0415 - optional
 
-    client: Any = distributed.Client(address)
+    try:
+        client: Any = distributed.Client(address)
+    except OSError as error:
+        raise BundleError(f"no Dask scheduler answers at {address}", reason="dask_unreachable") from error
     try:
         yield client.get_executor()
     finally:

@@ -50,7 +50,7 @@ METHODS: Mapping[str, Callable[[Executor | None], ReductionMethod]] = MappingPro
     {
         MechanisticGraph.name: lambda _executor: MechanisticGraph(),
         EventAlignedPod.name: lambda executor: EventAlignedPod(executor=executor),
-        CycleReduction.name: lambda executor: CycleReduction(executor),
+        CycleReduction.name: CycleReduction,
     }
 )
 """Reduction methods that ``edge-twin distill`` knows, by name."""

@@ -16,6 +16,7 @@ import numpy as np
 from edge_twin.course import Course
 from edge_twin.exposure import DoseEvent
 from edge_twin.quantiles import median_and_interval, median_and_interval_in_place
+from edge_twin_app.commands import bench_students
 from edge_twin_app.models import MECHANISTIC_BUNDLE, load_model, load_surrogate
 
 if TYPE_CHECKING:
@@ -42,10 +43,11 @@ Work = Callable[[], Any]
 def add_to(commands: Subparsers) -> None:
     """Declare the command."""
     parser = commands.add_parser("bench", help="performance tables, measured on this machine")
-    parser.add_argument("what", choices=("rehearse",))
+    parser.add_argument("what", choices=("rehearse", "students"))
     parser.add_argument("--members", type=int, default=1000)
     parser.add_argument("--repeats", type=int, default=30)
     parser.add_argument("--reference", type=int, default=40, help="members integrated by scipy's LSODA, scaled")
+    parser.add_argument("--runs", type=int, default=1000, help="fresh patients of each teacher (students)")
     parser.add_argument("--only", help=argparse.SUPPRESS)
     parser.add_argument("--json", action="store_true", help="rows as JSON")
     parser.set_defaults(run=run)
@@ -53,6 +55,10 @@ def add_to(commands: Subparsers) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Measure and print."""
+    if options.what == "students":
+        text = bench_students.document(options.runs, options.members, options.repeats, as_json=options.json)
+        sys.stdout.write(text)
+        return 0
     if options.only:
         method, engine = options.only.split(":")
         work(method, engine, options.members)()
