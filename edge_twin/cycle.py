@@ -12,26 +12,29 @@ integrator, and the answer says for how many members and why.
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from types import MappingProxyType
 from typing import NamedTuple
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edge_twin.bundle import CLOCK_SLACK, Bundle, outside_envelope
+from edge_twin.contract import Answer, log_sd_of
+from edge_twin.cycle_curves import CycleCurves
 from edge_twin.cycle_forms import cycle_starts, equations_of, form_of
-from edge_twin.cycle_weights import FRIBERG_LAYOUT, Weights
+from edge_twin.cycle_weights import Weights
+from edge_twin.engines import simulate_reported
+from edge_twin.engines.buffers import Buffers
 from edge_twin.engines.cycle_network import CANDIDATES, CycleEngine
 from edge_twin.engines.selection import NUMPY, Settings, first_right, preferred_order
 from edge_twin.errors import BundleError
 from edge_twin.exposure import DoseEvent, exposure_grid
 from edge_twin.manifest import Reader
+from edge_twin.npz import read_arrays
 from edge_twin.reduced_model import ReducedModel
 
 Floats = NDArray[np.float64]
@@ -41,6 +44,7 @@ Mask = NDArray[np.bool_]
 CYCLE_OPERATOR = "cycle_operator"
 """Engine kind in the manifest."""
 
+LONGEST_COURSE = 12  # cycles; a longer course has the width of this one
 RESOLUTION = 0.05  # 10*9/L; the certificate compares smaller counts with this one: no laboratory resolves them
 GUARD_BOX = "state_box"
 GUARD_DISTANCE = "state_distance"
@@ -103,8 +107,8 @@ class CycleOperator:
         settings: how the engine is to run; its default when empty.
 
     Attributes:
-        weights: see ``Weights``. form: see ``CycleForm``. engine: of the network. piece_days: shortest and
-            longest piece.
+        weights: see ``Weights``. form: see ``CycleForm``. engine: of the network. curves: see ``CycleCurves``.
+        piece_days: shortest and longest piece.
 
     Raises:
         BundleError: ``engine_kind_unknown``, ``malformed``, ``engine_unknown``, or why the engine cannot run it.
@@ -124,6 +128,9 @@ class CycleOperator:
         if engine not in CANDIDATES:
             raise BundleError(f"there is no engine {engine!r}", reason="engine_unknown")
         self.engine: CycleEngine = CANDIDATES[engine](bundle, self.weights, settings)
+        self.curves = CycleCurves(self.weights)
+        self._precision = self.weights.precision.astype(np.float32)
+        self._buffers = Buffers()
         self.piece_days = (spec.number("min_piece_days", above=0.0), spec.number("max_piece_days", above=0.0))
         self._half_widths = spec.matrix("log_half_width_by_cycles")
         self._bundle = bundle
@@ -162,6 +169,15 @@ class CycleOperator:
         gaps = (later.start_day - earlier.start_day for earlier, later in pairwise(starts))
         return () if all(gap >= self.piece_days[0] - CLOCK_SLACK for gap in gaps) else (CYCLE_INTERVAL,)
 
+    def guarded(self, log_parameters: Floats, schedule: Sequence[DoseEvent], last_day: float) -> Mask:
+        """[n] which members the guards would hand over under a schedule inside the envelope, up to ``last_day``."""
+        doses = sorted((dose for dose in schedule if dose.amount_mg != 0.0), key=lambda dose: dose.start_day)
+        starts = cycle_starts(doses, self.form.offsets_days)
+        if starts is None:
+            return np.ones(len(log_parameters), np.bool_)
+        _, causes = self._chain(log_parameters, self.pieces(starts, last_day), np.array([last_day]))
+        return np.asarray(np.logical_or.reduce(tuple(causes.values())))
+
     def pieces(self, doses: Sequence[DoseEvent], last_day: float) -> tuple[Piece, ...]:
         """The schedule as runs of the operator, up to ``last_day``; intervals too long for one are halved.
 
@@ -192,41 +208,36 @@ class CycleOperator:
         causes: dict[str, Mask] = {PARAMETER_BOX: np.asarray(outside.any(axis=1))}
         causes |= {word: np.zeros(len(parameters), dtype=np.bool_) for word in (GUARD_BOX, GUARD_DISTANCE)}
         per_day = self.form.per_day(parameters).astype(np.float32)
-        state: Singles = np.zeros((len(parameters), self.weights.layout.pools + 1), dtype=np.float32)
+        states = self.weights.layout.pools + 1
+        inputs: Singles = self._buffers.get("inputs", len(parameters), self.weights.mean.size)
+        inputs[:, :states] = 0.0  # logarithms of the steady state
         for index, piece in enumerate(pieces):
-            inputs = self._inputs(parameters, state, piece)
+            inputs[:, states:] = self.form.treatment(parameters, piece.amount_mg, piece.infusion_days)
             self._guard(inputs, causes)
-            coefficients = self.engine.coefficients((inputs - self.weights.mean) / self.weights.scale)
+            coefficients = self.engine.coefficients(self._standardised(inputs))
             rows = slice(*np.searchsorted(wanted, (piece.start_day, piece.start_day + piece.days)))
             if index == len(pieces) - 1:
                 rows = slice(rows.start, len(wanted))
-            scaled = (wanted[rows, None] - piece.start_day).astype(np.float32) * per_day
-            counts[rows] *= np.exp(
-                _between(_field(coefficients, self.weights.counts), scaled, 0, self.weights.layout.step)
-            )
-            state = self._state_after(coefficients, per_day * np.float32(piece.days))
+            days = (wanted[rows, None] - piece.start_day).astype(np.float32)
+            scaled = np.multiply(days, per_day, out=self._buffers.get("scaled", len(days), len(per_day)))
+            relative = self.curves.log_counts(coefficients, scaled)
+            counts[rows] *= np.exp(relative, out=relative)
+            inputs[:, :states] = self.curves.log_states(coefficients, per_day * np.float32(piece.days))
         return counts, causes
 
-    def _inputs(self, parameters: Floats, state: Singles, piece: Piece) -> Singles:
-        added = self.form.treatment(parameters, piece.amount_mg, piece.infusion_days)
-        return np.concatenate((state, added.astype(np.float32)), axis=1)
+    def _standardised(self, inputs: Singles) -> Singles:
+        scaled: Singles = self._buffers.get("standardised", *inputs.shape)
+        np.subtract(inputs, self.weights.mean, out=scaled)
+        scaled /= self.weights.scale
+        return scaled
 
     def _guard(self, inputs: Singles, causes: dict[str, Mask]) -> None:
         weights = self.weights
         causes[GUARD_BOX] |= ~((inputs >= weights.low) & (inputs <= weights.high)).all(axis=1)
-        away = inputs - weights.mean
-        distance = np.einsum("ni,ni->n", away @ weights.precision.astype(np.float32), away)
+        away = np.subtract(inputs, weights.mean, out=self._buffers.get("away", *inputs.shape))
+        weighted = np.matmul(away, self._precision, out=self._buffers.get("weighted", *inputs.shape))
+        distance = np.einsum("ni,ni->n", weighted, away)
         causes[GUARD_DISTANCE] |= ~(distance <= weights.max_distance)
-
-    def _state_after(self, coefficients: Singles, scaled: Singles) -> Singles:
-        """[n, states] at ``scaled`` [n], each member's own end of the piece."""
-        layout = self.weights.layout
-        number, step = layout.pools, layout.step
-        states = _field(coefficients, self.weights.states).reshape(len(coefficients) * number, -1)
-        ends = np.repeat(scaled, number)[None, :]
-        pools = _between(states, ends, layout.first_state_point, step).reshape(-1, number)
-        circulating = _between(_field(coefficients, self.weights.counts), scaled[None, :], 0, step)
-        return np.concatenate((pools, circulating.T), axis=1)
 
     def _completed(  # noqa: PLR0913, PLR0917 - what was asked, what came out, and how sure it is
         self,
@@ -248,7 +259,7 @@ class CycleOperator:
         step = self._bundle.engine.max_step_days
         grid = exposure_grid(self._bundle.pharmacokinetics, doses, wanted, max_step_days=step)
         steps, integrator = self._equations.steps(self._bundle, grid), self._equations.numpy_engine(self._bundle)
-        return np.asarray(integrator.simulate(parameters, steps)[grid.report])
+        return simulate_reported(integrator, parameters, steps, grid.report)
 
 
 class CycleModel(ReducedModel):
@@ -275,12 +286,23 @@ class CycleModel(ReducedModel):
         """The engine that runs the network; what was handed over is in ``roll_out``."""
         return self.operator.engine.name
 
+    @property
+    def surrogate_log_sd(self) -> float:
+        """Standard deviation of ln(operator) - ln(teacher) in the longest certified course."""
+        return log_sd_of(self.operator.log_half_width(LONGEST_COURSE))
+
+    def answer(self, log_parameters: Floats, doses: Sequence[DoseEvent], times_days: Floats) -> Answer:
+        """See ``ReducedModel.answer``; members that a guard stopped are named by its word."""
+        found = self.operator.roll_out(log_parameters, doses, times_days)
+        if not bool(np.isfinite(found.counts).all()):
+            raise BundleError("the model left its numerical range", reason="output_not_finite")
+        engines = ((self.engine_name, ~found.mechanistic), (f"mechanistic ({self.engine.name})", found.mechanistic))
+        names = tuple(name for name, members in engines if members.any())
+        return Answer(found.counts, ~found.mechanistic, tuple(found.handed_over), names, found.log_half_width)
+
     def simulate(self, log_parameters: Floats, doses: Sequence[DoseEvent], times_days: Floats) -> Floats:
         """See ``ReducedModel.simulate``."""
-        output = self.operator.roll_out(log_parameters, doses, times_days).counts
-        if not bool(np.isfinite(output).all()):
-            raise BundleError("the model left its numerical range", reason="output_not_finite")
-        return output
+        return self.answer(log_parameters, doses, times_days).counts
 
 
 class CycleChoice(NamedTuple):
@@ -319,12 +341,12 @@ def check_golden(operator: CycleOperator, bundle: Bundle) -> float:
         BundleError: ``malformed`` or ``golden_mismatch``.
     """
     try:
-        with np.load(io.BytesIO(bundle.files[bundle.engine.golden]), allow_pickle=False) as arrays:
-            parameters, doses, times, output = (
-                np.asarray(arrays[name], np.float64) for name in ("log_parameters", "doses", "times", "output")
-            )
+        arrays = read_arrays(bundle.files[bundle.engine.golden])
+        parameters, doses, times, output = (
+            np.asarray(arrays[name], np.float64) for name in ("log_parameters", "doses", "times", "output")
+        )
         schedule = [DoseEvent(*row) for row in doses.tolist()]
-    except (KeyError, ValueError, OSError, EOFError, TypeError, AttributeError, BadZipFile) as error:
+    except (KeyError, ValueError, TypeError) as error:
         raise BundleError("the golden vectors cannot be read", reason="malformed") from error
     computed = operator.roll_out(parameters, schedule, times).counts
     if computed.shape != output.shape or computed.size == 0:
@@ -341,38 +363,3 @@ def _check(parameters: Floats, wanted: Floats) -> None:
         raise BundleError("log parameters [n, 4] and times [t] must be finite", reason="engine_input")
     if bool((np.diff(wanted) <= 0.0).any()):
         raise BundleError("requested times must increase", reason="times_unsorted")
-
-
-def _field(coefficients: Singles, pair: tuple[Singles, Singles]) -> Singles:
-    """[n, points] centre + coefficients @ basis."""
-    centre, basis = pair
-    result = coefficients @ basis
-    result += centre
-    return np.asarray(result)
-
-
-def _between(curves: Singles, scaled: Singles, first_point: int, step: float = FRIBERG_LAYOUT.step) -> Singles:
-    """Cubic Lagrange interpolation of regular curves.
-
-    Args:
-        curves: [n, points], the first at grid point ``first_point``.
-        scaled: [t, n] times in the unit of the form.
-        first_point: of the grid.
-        step: of the grid.
-
-    Returns:
-        [t, n].
-    """
-    points = curves.shape[1]
-    position = scaled * np.float32(1.0 / step)
-    position -= np.float32(first_point)
-    index = np.clip(position.astype(np.int32), 1, points - 3)
-    part = position - index.astype(np.float32)
-    index += np.arange(len(curves), dtype=np.int32) * np.int32(points)
-    flat = curves.ravel()
-    before, here, after, beyond = (flat.take(index + offset) for offset in (-1, 0, 1, 2))
-    # Newton's forward form of the cubic through the four points around.
-    half, third = np.float32(0.5), np.float32(1.0 / 3.0)
-    first, second = here - before, after - 2.0 * here + before
-    last = beyond - 3.0 * after + 3.0 * here - before
-    return np.asarray(before + (part + 1.0) * (first + part * half * (second + (part - 1.0) * third * last)))

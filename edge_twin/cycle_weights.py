@@ -8,16 +8,15 @@ Everything comes from one verified npz file; nothing is executed.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_twin.errors import BundleError
+from edge_twin.npz import read_arrays
 
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
@@ -118,9 +117,8 @@ class Weights:
             BundleError: ``malformed``.
         """
         try:
-            with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-                weights = cls(layout=layout, **_weights({name: arrays[name] for name in arrays.files}))
-        except (KeyError, ValueError, OSError, EOFError, TypeError, AttributeError, BadZipFile) as error:
+            weights = cls(layout=layout, **_weights(read_arrays(content)))
+        except (KeyError, ValueError, TypeError) as error:
             raise BundleError("the weights cannot be read", reason="malformed") from error
         if not weights.fit():
             raise BundleError("the weights do not fit each other", reason="malformed")

@@ -14,20 +14,20 @@ verified npz file and from numbers of the manifest; nothing is executed.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_twin.bundle import Bundle
 from edge_twin.course import ONCE, Course, WarpedGrid
+from edge_twin.engines.buffers import Buffers
 from edge_twin.errors import BundleError
 from edge_twin.manifest import Reader
+from edge_twin.npz import read_arrays
 
 COURSE_NETWORK = "course_network"
 ARRAYS = ("w1", "b1", "w2", "b2", "w3", "b3", "modes", "mean")
@@ -73,12 +73,20 @@ class CourseEnvelope:
     max_distance: float
     offsets_days: tuple[float, ...] = ONCE
 
-    def inside(self, features: Floats) -> Booleans:
-        """[n] whether features [n, 5] lie in the box, under the bound of the kill and within the distance."""
+    def inside(self, features: Floats, memory: Buffers | None = None) -> Booleans:
+        """[n] whether features [n, 5] lie in the box, under the bound of the kill and within the distance.
+
+        Args:
+            features: see ``Student.features``.
+            memory: of float64, for what lies between; its own when None.
+        """
+        memory = memory or Buffers(np.float64)
         boxed = ((features >= self.low) & (features <= self.high)).all(axis=1)
         bearable = features @ self.kill_weights <= self.max_log_kill
-        away = features - self.centre
-        distance = ((away @ self.precision) * away).sum(axis=1)
+        away = np.subtract(features, self.centre, out=memory.get("away", *features.shape))
+        weighted = np.matmul(away, self.precision, out=memory.get("weighted", *features.shape))
+        weighted *= away
+        distance = weighted.sum(axis=1)
         return np.asarray(boxed & bearable & (distance <= self.max_distance))
 
 
@@ -106,9 +114,10 @@ class Student:
         """Number of trained values and of values of the basis."""
         return sum(array.size for array in self.arrays.values())
 
-    def features(self, log_parameters: Floats, course: Course) -> Floats:
-        """[n, 5] of members under a course with an interval."""
-        features = np.empty((len(log_parameters), MEMBER_FEATURES + SCHEDULE_FEATURES))
+    def features(self, log_parameters: Floats, course: Course, memory: Buffers | None = None) -> Floats:
+        """[n, 5] of members under a course with an interval, in ``memory`` of float64 where it is given."""
+        memory = memory or Buffers(np.float64)
+        features: Floats = memory.get("features", len(log_parameters), MEMBER_FEATURES + SCHEDULE_FEATURES)
         features[:, :MEMBER_FEATURES] = log_parameters[:, 1:]
         features[:, MEMBER_FEATURES:] = schedule_features(course)
         return features
@@ -159,9 +168,9 @@ def load_student(bundle: Bundle) -> Student:
 
 def _arrays(files: Mapping[str, bytes], name: str) -> dict[str, Singles]:
     try:
-        with np.load(io.BytesIO(files[name]), allow_pickle=False) as loaded:
-            arrays = {key: np.ascontiguousarray(loaded[key], np.float32) for key in ARRAYS}
-    except (KeyError, ValueError, OSError, EOFError, TypeError, AttributeError, BadZipFile) as error:
+        loaded = read_arrays(files[name])
+        arrays = {key: np.ascontiguousarray(loaded[key], np.float32) for key in ARRAYS}
+    except (KeyError, ValueError) as error:
         raise BundleError("the weights cannot be read", reason="malformed") from error
     if not all(bool(np.isfinite(array).all()) for array in arrays.values()):
         raise BundleError("a weight is not finite", reason="malformed")

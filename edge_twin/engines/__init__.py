@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from edge_twin.bundle import Bundle
 from edge_twin.engines.kinds import FRIBERG_TRANSIT, JOST_LEUKOCYTES, kind_of
 from edge_twin.engines.onnxruntime_engine import OnnxRuntimeEngine
-from edge_twin.engines.selection import NUMPY, ONNXRUNTIME, Settings, first_right, preferred_order
+from edge_twin.engines.selection import LITERT, NUMPY, ONNXRUNTIME, Settings, first_right, preferred_order
 from edge_twin.errors import BundleError
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 
 class Engine(Protocol):
@@ -40,6 +41,14 @@ class Engine(Protocol):
         Returns:
             [k + 1, n] in the unit of the bundle's output.
         """
+
+
+@runtime_checkable
+class ReportingEngine(Protocol):
+    """An engine that can keep the nodes that were asked for and forget the others."""
+
+    def simulate_reported(self, log_parameters: Floats, steps: Floats, report: Integers) -> Floats:
+        """[t, n] outputs at the nodes ``report`` [t], increasing; otherwise as ``Engine.simulate``."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +76,14 @@ class EngineChoice:
     def simulate(self, log_parameters: Floats, steps: Floats) -> Floats:
         """See ``Engine.simulate``."""
         return self.engine.simulate(log_parameters, steps)
+
+
+def simulate_reported(engine: Engine, log_parameters: Floats, steps: Floats, report: Integers) -> Floats:
+    """[t, n] outputs at the nodes ``report`` [t], increasing; of an engine that keeps every node the rows are taken."""
+    chosen = engine.engine if isinstance(engine, EngineChoice) else engine
+    if isinstance(chosen, ReportingEngine):
+        return chosen.simulate_reported(log_parameters, steps, report)
+    return chosen.simulate(log_parameters, steps)[report]
 
 
 def numpy_engine(bundle: Bundle) -> Engine:
@@ -144,13 +161,16 @@ def check_golden(engine: Engine, bundle: Bundle) -> float:
 __all__ = [
     "FRIBERG_TRANSIT",
     "JOST_LEUKOCYTES",
+    "LITERT",
     "NUMPY",
     "ONNXRUNTIME",
     "Engine",
     "EngineChoice",
+    "ReportingEngine",
     "check_golden",
     "kind_of",
     "named_engine",
     "numpy_engine",
     "select_engine",
+    "simulate_reported",
 ]

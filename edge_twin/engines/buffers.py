@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,16 +12,21 @@ Singles = NDArray[np.float32]
 
 
 class Buffers:
-    """Arrays that grow to the largest ensemble seen and are handed out as views of its size."""
+    """Arrays that grow to the largest ensemble seen and are handed out as views of its size.
 
-    def __init__(self) -> None:
-        self._arrays: dict[str, Singles] = {}
+    Args:
+        kind: of the numbers.
+    """
 
-    def get(self, name: str, *shape: int) -> Singles:
+    def __init__(self, kind: type[np.generic] = np.float32) -> None:
+        self._kind = kind
+        self._arrays: dict[str, NDArray[Any]] = {}
+
+    def get(self, name: str, *shape: int) -> NDArray[Any]:
         """A contiguous array of this shape, its content undefined."""
         size = math.prod(shape)
         if name not in self._arrays or self._arrays[name].size < size:
-            self._arrays[name] = np.empty(size, np.float32)
+            self._arrays[name] = np.empty(size, self._kind)
         return self._arrays[name][:size].reshape(shape)
 
 

@@ -81,7 +81,7 @@ class NumpyCourse:
 
 
 def decode(latent: Singles, log_baseline: Singles, basis: CalendarBasis, floor: np.float32, out: Singles) -> None:
-    """Counts [t, n] of latent values [k, n] and ln baselines [n]."""
+    """Counts [t, n] of latent values [k, n] and ln baselines [n], which are overwritten."""
     if out.flags.c_contiguous:
         np.matmul(basis.modes, latent, out=out)
     else:
@@ -89,7 +89,7 @@ def decode(latent: Singles, log_baseline: Singles, basis: CalendarBasis, floor: 
     out += basis.mean
     np.exp(out, out=out)
     out -= floor
-    out *= np.exp(log_baseline)
+    out *= np.exp(log_baseline, out=log_baseline)
     np.maximum(out, np.float32(0.0), out=out)
 
 

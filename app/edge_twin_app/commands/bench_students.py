@@ -15,6 +15,7 @@ from edge_twin.bundle import load_bundle
 from edge_twin.cycle import CycleModel
 from edge_twin.exposure import DoseEvent
 from edge_twin_app.models import BEHIND, load_model, load_surrogate
+from edge_twin_app.rehearsal_bench import best_ms
 from edge_twin_models import bundle_path
 
 if TYPE_CHECKING:
@@ -176,8 +177,6 @@ def _row(student: Student, errors: Floats) -> dict[str, Any]:
 
 def _timed(student: Student, doses: Sequence[DoseEvent], days: Floats, members: int, repeats: int) -> dict[str, Any]:
     """Counts of an ensemble on every day of the course, and the half-width that goes with them."""
-    from edge_twin_app.commands.bench import best_ms  # noqa: PLC0415 - it imports this module's command
-
     model = load_model(student.teacher, "numpy")
     drawn = model.prior_sample(2 * members, seed=1)
     _, own, width, _ = student.counts(drawn, doses, days)
