@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from edge_twin.errors import BundleError
 
@@ -45,16 +45,32 @@ def pack(members: Mapping[str, bytes]) -> bytes:
         BundleError: ``path_outside`` for a name that is not plain, ``member_too_large``, ``too_many_members``,
             ``member_duplicate`` (names that differ only in case), ``archive_too_large``.
     """
+    return _checked_size(b"".join(_pieces(members)))
+
+
+def _pieces(members: Mapping[str, bytes]) -> Iterator[bytes]:
+    """The bytes of the archive, piece by piece."""
     _check_names(members)
-    body, directory, offset = [], [], 0
+    directory, offset = [], 0
     for name in _ordered(members):
         local, central = _headers(name, _checked_content(name, members[name]), offset)
-        body += [local, members[name]]
+        yield local
+        yield members[name]
         directory.append(central)
         offset += len(local) + len(members[name])
     listing = b"".join(directory)
-    end = _END_FORM.pack(_END, 0, 0, len(members), len(members), len(listing), offset, 0)
-    return _checked_size(b"".join([*body, listing, end]))
+    yield listing
+    yield _END_FORM.pack(_END, 0, 0, len(members), len(members), len(listing), offset, 0)
+
+
+def _is_packed(members: Mapping[str, bytes], content: bytes) -> bool:
+    """Whether ``content`` is what ``pack`` makes of the members, without making it."""
+    offset = 0
+    for piece in _pieces(members):
+        if not content.startswith(piece, offset):
+            return False
+        offset += len(piece)
+    return offset == len(content)
 
 
 def unpack(content: bytes) -> dict[str, bytes]:
@@ -76,7 +92,7 @@ def unpack(content: bytes) -> dict[str, bytes]:
             raise BundleError(f"more than {MAX_MEMBERS} members", reason="too_many_members")
     if content[offset : offset + 4] != (_CENTRAL if members else _END):
         raise BundleError("not an archive", reason="archive_malformed")
-    if pack(members) != content:
+    if not _is_packed(members, content):
         raise BundleError("the archive is not in its canonical form", reason="archive_not_canonical")
     return members
 

@@ -21,10 +21,11 @@ from datetime import datetime
 from pathlib import Path
 
 from edge_twin.bundle import Bundle, open_bundle
+from edge_twin.ed25519 import SIGNATURE_BYTES
 from edge_twin.errors import BundleError
 from edge_twin.manifest import Reader
 from edge_twin.self_test import EngineResult, self_test
-from edge_twin.signing import GRANT_TYPE, SIGNATURE_BYTES, SigningKey, TrustedKeys
+from edge_twin.signing import GRANT_TYPE, SigningKey, TrustedKeys
 from edge_twin.slots import Slot, SlotFolder, State
 
 _LOG = logging.getLogger(__name__)

@@ -6,7 +6,6 @@ way is asked on its own, so that an accelerator that computes something else cos
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple, TypeVar
@@ -14,8 +13,9 @@ from typing import NamedTuple, TypeVar
 from edge_twin.engines.litert_network import LIBRARIES
 from edge_twin.engines.onnx_session import provider_orders
 from edge_twin.errors import BundleError
+from edge_twin.late_log import LateLogger
 
-_LOG = logging.getLogger(__name__)
+_LOG = LateLogger(__name__)
 
 NUMPY, ONNXRUNTIME, LITERT = "numpy", "onnxruntime", "litert"
 

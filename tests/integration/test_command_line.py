@@ -53,6 +53,8 @@ def test_doctor_says_what_works_and_what_to_confirm() -> None:
     rows = {row["name"]: row for row in json.loads(ended.stdout)["rows"]}
     assert rows["bundle neutropenia"]["works"]
     assert rows["engine onnxruntime"]["works"]
+    assert rows["engine onnxruntime"]["detail"].endswith("ExecutionProvider")
+    assert any(name.endswith("(neutropenia-cycle)") and row["works"] for name, row in rows.items())
     assert "mark A" in rows["threshold forecast.raise_probability"]["detail"]
     assert b"bluetooth radio" in edge_twin("doctor").stdout
 

@@ -179,6 +179,9 @@ def test_the_twin_says_that_the_cycle_operator_handed_over(
 ) -> None:
     inside = stepped(CYCLE, program, cycles(docetaxel, 180.0, 150.0), readings)
     assert inside.engine.startswith("numpy")
+    beyond = CYCLE.prior_sample(3, 1)
+    beyond[:, 2] = np.log(70.0)  # every member outside the parameter box
+    assert CYCLE.answer(beyond, DOSES, np.arange(40.0)).log_half_width == 0.0
     outside = stepped(CYCLE, program, cycles(docetaxel, 230.0, 230.0), readings)
     assert outside.engine == "mechanistic (numpy)"
     assert outside.handed_over == ("dose_amount",)

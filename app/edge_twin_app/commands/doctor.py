@@ -7,23 +7,34 @@ import json
 import platform
 import sqlite3
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata, util
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from edge_twin.bundle import load_bundle
+from edge_twin.cycle import select_cycle_operator
 from edge_twin.engines import select_engine
+from edge_twin.engines.course_network import select_course_engine
 from edge_twin.errors import BundleError
 from edge_twin.installed import InstalledModels
 from edge_twin.program import load_program
-from edge_twin_app.models import installed_models
+from edge_twin.student import load_student
+from edge_twin_app.models import COURSE_BUNDLE, installed_models
 from edge_twin_models import bundle_path
 
 if TYPE_CHECKING:
     from edge_twin_app.commands.types import Subparsers
 
-BUNDLE = "neutropenia"
+BUNDLE, CYCLE_BUNDLE = "neutropenia", "neutropenia-cycle"
+
+
+class NamedEngine(Protocol):
+    """Any engine."""
+
+    @property
+    def name(self) -> str:
+        """Short name for reports."""
 
 
 class Finding(NamedTuple):
@@ -58,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _table(findings: Sequence[Finding], to_confirm: Sequence[Finding]) -> str:
-    lines = [f"{'yes' if finding.works else 'no':<5}{finding.name:<24}{finding.detail}" for finding in findings]
+    lines = [f"{'yes' if finding.works else 'no':<5}{finding.name:<40}{finding.detail}" for finding in findings]
     lines += ["", "A clinician has to confirm these before use (no published source backs them):"]
     lines += [f"     {finding.name:<46}{finding.detail}" for finding in to_confirm]
     return "\n".join(lines) + "\n"
@@ -115,10 +126,23 @@ _CHECKS: tuple[Callable[[], Finding], ...] = (_python, _sqlite, _bundle, _blueto
 
 
 def _engines() -> list[Finding]:
-    """Each engine is asked for the golden vector, since an import proves nothing."""
-    choice = select_engine(load_bundle(bundle_path(BUNDLE)))
-    refused = [Finding(f"engine {name}", works=False, detail=why) for name, why in choice.refused.items()]
-    return [Finding(f"engine {choice.name}", works=True, detail="reproduces the golden vector; in use"), *refused]
+    """Each engine of each kind of model is asked for the golden vectors, since an import proves nothing."""
+    mechanistic = select_engine(load_bundle(bundle_path(BUNDLE)))
+    course, cycle = (load_bundle(bundle_path(name)) for name in (COURSE_BUNDLE, CYCLE_BUNDLE))
+    student, operator = select_course_engine(course, load_student(course)), select_cycle_operator(cycle)
+    return [
+        *_engine("", mechanistic.engine, mechanistic.refused),
+        *_engine(f" ({COURSE_BUNDLE})", student.engine, student.refused),
+        *_engine(f" ({CYCLE_BUNDLE})", operator.operator.engine, operator.refused),
+    ]
+
+
+def _engine(model: str, engine: NamedEngine, refused: Mapping[str, str]) -> list[Finding]:
+    """The engine in use with the provider or library that runs it, and why others were refused."""
+    runs_on = [*getattr(engine, "providers", ())[:1], *filter(None, [getattr(engine, "library", "")])]
+    detail = " ".join(["reproduces the golden vectors; in use", *(f"on {what}" for what in runs_on)])
+    others = [Finding(f"engine {name}{model}", works=False, detail=why) for name, why in refused.items()]
+    return [Finding(f"engine {engine.name}{model}", works=True, detail=detail), *others]
 
 
 def _packages() -> list[Finding]:
