@@ -1,9 +1,9 @@
 """The cycle operator: any schedule as a chain of cycles, each one pass through a small network.
 
-(state at the dose, parameters, dose) -> (curve of the counts, state at any later moment). Time runs in mean
-transit times and counts in units of the baseline, as in these units the equations of Friberg et al. have
-the fewest parameters. An interval longer than a piece continues without a dose, so delays, omitted cycles
-and changed intervals are exact schedules and are never rounded to a regular one.
+(state at the start, parameters, dose) -> (curve of the counts, state at any later moment). Counts are in units
+of the baseline; which equations, in which time, and which administrations make a cycle, says ``cycle_forms``.
+An interval longer than a piece continues without a dose, so delays, omitted cycles and changed intervals are
+exact schedules and are never rounded to a regular one.
 
 Before every piece the inputs of each member are compared with those of the training: a box, and the
 Mahalanobis distance. A member that leaves them once is computed from the beginning by the mechanistic
@@ -25,17 +25,18 @@ from numpy.typing import ArrayLike, NDArray
 from edge_twin.bundle import Bundle, outside_envelope, uncovered_drugs
 from edge_twin.contract import Answer, log_sd_of
 from edge_twin.cycle_curves import CycleCurves
-from edge_twin.cycle_weights import INPUTS, Weights
-from edge_twin.engines import kinds
+from edge_twin.cycle_forms import cycle_starts, equations_of, form_of
+from edge_twin.cycle_weights import Weights
+from edge_twin.engines import kinds, simulate_reported
 from edge_twin.engines.buffers import Buffers
 from edge_twin.engines.cycle_network import CANDIDATES, CycleEngine
-from edge_twin.engines.numpy_friberg import TRANSIT_RATE_COUNT, NumpyFriberg
 from edge_twin.engines.selection import NUMPY, Settings, first_right, preferred_order
 from edge_twin.errors import BundleError
 from edge_twin.exposure import DoseEvent, exposure_grid
 from edge_twin.manifest import Reader
 from edge_twin.npz import read_arrays
 from edge_twin.reduced_model import ReducedModel
+from edge_twin.support import CLOCK_SLACK
 
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
@@ -44,22 +45,22 @@ Mask = NDArray[np.bool_]
 CYCLE_OPERATOR = kinds.CYCLE_OPERATOR
 """Engine kind in the manifest."""
 
-HOURS_PER_DAY = 24.0
-STATES = 5  # ln P, ln T1..T3, ln c: the first inputs of a piece
 LONGEST_COURSE = 12  # cycles; a longer course has the width of this one
 RESOLUTION = 0.05  # 10*9/L; the certificate compares smaller counts with this one: no laboratory resolves them
 GUARD_BOX = "state_box"
 GUARD_DISTANCE = "state_distance"
 PARAMETER_BOX = "parameter_box"
+CYCLE_TEMPLATE = "cycle_template"
+CYCLE_INTERVAL = "cycle_interval"
 
 
 class Piece(NamedTuple):
     """One pass of the operator.
 
     Attributes:
-        start_day: of the dose, or of the continuation without one.
+        start_day: of the cycle, or of the continuation without a dose.
         days: until the next piece starts; infinite for the last.
-        amount_mg, infusion_days: 0 for a continuation.
+        amount_mg, infusion_days: of each administration; 0 for a continuation.
     """
 
     start_day: float
@@ -76,7 +77,7 @@ class RollOut:
         counts: [t, n] 10*9/L.
         mechanistic: [n] members that the mechanistic integrator computed.
         handed_over: how many members each guard sent there; a schedule outside the envelope counts all of
-            them under the word of ``outside_envelope``.
+            them under the word of ``outside_envelope``, ``cycle_template`` or ``cycle_interval``.
         log_half_width: half-width of the simultaneous 95 % band around the operator's curves, on the log
             scale, for as many cycles as the schedule has.
     """
@@ -107,7 +108,7 @@ class CycleOperator:
         settings: how the engine is to run; its default when empty.
 
     Attributes:
-        weights: see ``Weights``. engine: of the network. curves: see ``CycleCurves``.
+        weights: see ``Weights``. form: see ``CycleForm``. engine: of the network. curves: see ``CycleCurves``.
         piece_days: shortest and longest piece.
 
     Raises:
@@ -120,8 +121,9 @@ class CycleOperator:
         if bundle.engine.kind != CYCLE_OPERATOR:
             raise BundleError(f"{bundle.engine.kind} is no cycle operator", reason="engine_kind_unknown")
         spec = Reader(bundle.manifest).child("cycle_operator")
+        self.form = form_of(bundle)
         try:
-            self.weights = Weights.from_npz(bundle.files[spec.text("weights")])
+            self.weights = Weights.from_npz(bundle.files[spec.text("weights")], self.form.layout)
         except KeyError as error:
             raise BundleError("the weights are not in the bundle", reason="malformed") from error
         if engine not in CANDIDATES:
@@ -133,8 +135,7 @@ class CycleOperator:
         self.piece_days = (spec.number("min_piece_days", above=0.0), spec.number("max_piece_days", above=0.0))
         self._half_widths = spec.matrix("log_half_width_by_cycles")
         self._bundle = bundle
-        pk = bundle.pharmacokinetics
-        self._exposure_of_1_mg = float(-np.linalg.inv(pk.rate_matrix)[0, 0] / pk.litre_milligrams_per_micromole)
+        self._equations = equations_of(bundle)
 
     def roll_out(self, log_parameters: Floats, schedule: Sequence[DoseEvent], times: ArrayLike) -> RollOut:
         """Counts of every member, starting at steady state before the first dose.
@@ -151,25 +152,38 @@ class CycleOperator:
         _check(parameters, wanted)
         doses = sorted((dose for dose in schedule if dose.amount_mg != 0.0), key=lambda dose: dose.start_day)
         words = outside_envelope(self._bundle, doses=doses, horizon_days=float(wanted[-1] - wanted[0]))
-        if words:
+        starts = cycle_starts(doses, self.form.offsets_days)
+        words = words or self._cycle_words(doses, starts)
+        if words or starts is None:
             everyone = np.ones(len(parameters), dtype=np.bool_)
             counts = self._mechanistic(parameters, doses, wanted)
             return RollOut(counts, everyone, MappingProxyType(dict.fromkeys(words, len(parameters))), 0.0)
-        counts, causes = self._chain(parameters, self.pieces(doses, float(wanted[-1])), wanted)
-        width = self.log_half_width(sum(dose.start_day <= wanted[-1] for dose in schedule))  # omitted cycles count
+        counts, causes = self._chain(parameters, self.pieces(starts, float(wanted[-1])), wanted)
+        planned = sum(dose.start_day <= wanted[-1] for dose in schedule)  # omitted cycles count
+        width = self.log_half_width(math.ceil(planned / len(self.form.offsets_days)))
         return self._completed(parameters, doses, wanted, counts, causes, width)
+
+    def _cycle_words(self, doses: Sequence[DoseEvent], starts: Sequence[DoseEvent] | None) -> tuple[str, ...]:
+        """Why the doses are not cycles that the operator knows, as stable words."""
+        if starts is None or not self.form.represents(doses):
+            return (CYCLE_TEMPLATE,)
+        gaps = (later.start_day - earlier.start_day for earlier, later in pairwise(starts))
+        return () if all(gap >= self.piece_days[0] - CLOCK_SLACK for gap in gaps) else (CYCLE_INTERVAL,)
 
     def guarded(self, log_parameters: Floats, schedule: Sequence[DoseEvent], last_day: float) -> Mask:
         """[n] which members the guards would hand over under a schedule inside the envelope, up to ``last_day``."""
         doses = sorted((dose for dose in schedule if dose.amount_mg != 0.0), key=lambda dose: dose.start_day)
-        _, causes = self._chain(log_parameters, self.pieces(doses, last_day), np.array([last_day]))
+        starts = cycle_starts(doses, self.form.offsets_days)
+        if starts is None:
+            return np.ones(len(log_parameters), np.bool_)
+        _, causes = self._chain(log_parameters, self.pieces(starts, last_day), np.array([last_day]))
         return np.asarray(np.logical_or.reduce(tuple(causes.values())))
 
     def pieces(self, doses: Sequence[DoseEvent], last_day: float) -> tuple[Piece, ...]:
         """The schedule as runs of the operator, up to ``last_day``; intervals too long for one are halved.
 
         Args:
-            doses: oldest first, inside the envelope.
+            doses: the first one of each cycle, oldest first, inside the envelope.
             last_day: of the times asked for.
         """
         given = [dose for dose in doses if dose.start_day <= last_day]
@@ -194,10 +208,12 @@ class CycleOperator:
         outside = (parameters < self._bundle.log_low) | (parameters > self._bundle.log_high)
         causes: dict[str, Mask] = {PARAMETER_BOX: np.asarray(outside.any(axis=1))}
         causes |= {word: np.zeros(len(parameters), dtype=np.bool_) for word in (GUARD_BOX, GUARD_DISTANCE)}
-        per_day = (HOURS_PER_DAY * np.exp(-parameters[:, 1])).astype(np.float32)
-        inputs = self._first_inputs(parameters)
+        per_day = self.form.per_day(parameters).astype(np.float32)
+        states = self.weights.layout.pools + 1
+        inputs: Singles = self._buffers.get("inputs", len(parameters), self.weights.mean.size)
+        inputs[:, :states] = 0.0  # logarithms of the steady state
         for index, piece in enumerate(pieces):
-            self._give(inputs, parameters, piece)
+            inputs[:, states:] = self.form.treatment(parameters, piece.amount_mg, piece.infusion_days)
             self._guard(inputs, causes)
             coefficients = self.engine.coefficients(self._standardised(inputs))
             rows = slice(*np.searchsorted(wanted, (piece.start_day, piece.start_day + piece.days)))
@@ -207,23 +223,8 @@ class CycleOperator:
             scaled = np.multiply(days, per_day, out=self._buffers.get("scaled", len(days), len(per_day)))
             relative = self.curves.log_counts(coefficients, scaled)
             counts[rows] *= np.exp(relative, out=relative)
-            inputs[:, :STATES] = self.curves.log_states(coefficients, per_day * np.float32(piece.days))
+            inputs[:, :states] = self.curves.log_states(coefficients, per_day * np.float32(piece.days))
         return counts, causes
-
-    def _first_inputs(self, parameters: Floats) -> Singles:
-        """[n, 9] at steady state, without a dose."""
-        inputs: Singles = self._buffers.get("inputs", len(parameters), len(INPUTS))
-        inputs[...] = 0.0
-        inputs[:, STATES] = parameters[:, 1]
-        inputs[:, STATES + 1] = parameters[:, 3]
-        return inputs
-
-    def _give(self, inputs: Singles, parameters: Floats, piece: Piece) -> None:
-        """The dose of a piece into its two columns."""
-        per_day = HOURS_PER_DAY * np.exp(-parameters[:, 1])
-        killing = TRANSIT_RATE_COUNT * per_day * np.exp(parameters[:, 2]) * self._exposure_of_1_mg * piece.amount_mg
-        inputs[:, -2] = killing
-        inputs[:, -1] = per_day * piece.infusion_days
 
     def _standardised(self, inputs: Singles) -> Singles:
         scaled: Singles = self._buffers.get("standardised", *inputs.shape)
@@ -258,7 +259,8 @@ class CycleOperator:
     def _mechanistic(self, parameters: Floats, doses: Sequence[DoseEvent], wanted: Floats) -> Floats:
         step = self._bundle.engine.max_step_days
         grid = exposure_grid(self._bundle.pharmacokinetics, doses, wanted, max_step_days=step)
-        return NumpyFriberg().simulate_reported(parameters, grid.steps, grid.report)
+        steps, integrator = self._equations.steps(self._bundle, grid), self._equations.numpy_engine(self._bundle)
+        return simulate_reported(integrator, parameters, steps, grid.report)
 
 
 class CycleModel(ReducedModel):
@@ -278,12 +280,16 @@ class CycleModel(ReducedModel):
 
     def __init__(self, bundle: Bundle, prefer: str | None = None) -> None:
         self.operator, self.refused = select_cycle_operator(bundle, prefer)
-        super().__init__(bundle, NumpyFriberg())
+        super().__init__(bundle, equations_of(bundle).numpy_engine(bundle))
 
     @property
     def engine_name(self) -> str:
         """The engine that runs the network; what was handed over is in ``roll_out``."""
         return self.operator.engine.name
+
+    @property
+    def _equations(self) -> kinds.EngineKind:
+        return equations_of(self.bundle)
 
     @property
     def surrogate_log_sd(self) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_twin.cycle_weights import FIRST_STATE_POINT, GRID_SCALED, Weights
+from edge_twin.cycle_weights import Weights
 from edge_twin.engines.buffers import Buffers
 
 Singles = NDArray[np.float32]
@@ -14,7 +14,7 @@ _HALF, _THIRD = np.float32(0.5), np.float32(1.0 / 3.0)
 
 
 class CycleCurves:
-    """Curves of the counts and of the four states before them, and their values between the points of the grid.
+    """Curves of the counts and of the pools before them, and their values between the points of the grid.
 
     Args:
         weights: hold the basis.
@@ -32,19 +32,21 @@ class CycleCurves:
 
         Args:
             coefficients: [n, k].
-            scaled: [t, n] mean transit times since the dose.
+            scaled: [t, n] since the start of the piece, in the unit of the layout.
         """
         return self.between(self._field("counts", coefficients, self._weights.counts), scaled, 0)
 
     def log_states(self, coefficients: Singles, scaled: Singles) -> Singles:
-        """[n, 5] ln P, ln T1..T3 and ln c of each member at its own time ``scaled`` [n]."""
-        members = len(coefficients)
-        result = self._ends.get("states", members, 5)
-        repeated = self._ends.get("repeated", members, 4)
+        """[n, states] ln of the pools and ln c of each member at its own time ``scaled`` [n]."""
+        members, layout = len(coefficients), self._weights.layout
+        pools = layout.pools
+        result = self._ends.get("states", members, pools + 1)
+        repeated = self._ends.get("repeated", members, pools)
         repeated[...] = scaled[:, None]
-        states = self._field("states", coefficients, self._weights.states).reshape(4 * members, -1)
-        result[:, :4] = self.between(states, repeated.reshape(1, -1), FIRST_STATE_POINT).reshape(members, 4)
-        result[:, 4] = self.log_counts(coefficients, scaled[None, :])[0]
+        states = self._field("states", coefficients, self._weights.states).reshape(pools * members, -1)
+        ends = self.between(states, repeated.reshape(1, -1), layout.first_state_point)
+        result[:, :pools] = ends.reshape(members, pools)
+        result[:, pools] = self.log_counts(coefficients, scaled[None, :])[0]
         return result
 
     def between(self, curves: Singles, scaled: Singles, first_point: int) -> Singles:
@@ -52,13 +54,13 @@ class CycleCurves:
 
         Args:
             curves: [n, points], contiguous, the first at grid point ``first_point``.
-            scaled: [t, n] times in mean transit times.
+            scaled: [t, n] times in the unit of the layout.
             first_point: of the grid.
 
         Returns:
             [t, n].
         """
-        part = np.multiply(scaled, np.float32(1.0 / GRID_SCALED), out=self._get("part", scaled))
+        part = np.multiply(scaled, np.float32(1.0 / self._weights.layout.step), out=self._get("part", scaled))
         part -= np.float32(first_point)
         index = self._index.get("index", *scaled.shape)
         index[...] = part

@@ -12,6 +12,7 @@ from edge_twin.bundle import Bundle, outside_envelope, prior_sample, uncovered_d
 from edge_twin.contract import Answer
 from edge_twin.discrepancy import Discrepancy
 from edge_twin.engines import Engine, kind_of, simulate_reported
+from edge_twin.engines.kinds import EngineKind
 from edge_twin.errors import BundleError
 from edge_twin.exposure import DoseEvent, exposure_grid
 from edge_twin.support import delivered, marked, own_doses
@@ -95,6 +96,10 @@ class ReducedModel:
         counts = self.simulate(log_parameters, doses, times_days)
         return Answer(counts, np.zeros(counts.shape[1], np.bool_), (), (self.engine_name,))
 
+    @property
+    def _equations(self) -> EngineKind:
+        return kind_of(self.bundle)
+
     def drug_effect(self, doses: Sequence[DoseEvent]) -> float:
         """Time integral of the drug effect that these doses have for a slope of one; 0 for none."""
         own = own_doses(self.bundle.drug, doses)
@@ -102,7 +107,7 @@ class ReducedModel:
             return 0.0
         first, last = min(d.start_day for d in own), max(d.start_day + d.infusion_days for d in own)
         grid = exposure_grid(self.bundle.pharmacokinetics, own, np.array([first, last + WASHED_OUT_DAYS]))
-        kind = kind_of(self.bundle)
+        kind = self._equations
         return kind.drug_effect(kind.steps(self.bundle, grid))
 
     def simulate(self, log_parameters: Floats, doses: Sequence[DoseEvent], times_days: Floats) -> Floats:

@@ -118,7 +118,7 @@ class SurrogateModel:
         """
         if uncovered_drugs(self.bundle, doses):
             return ("drug_not_covered",)
-        course = equal_course(doses)
+        course = self._course(doses)
         if course is None:
             return ("schedule_not_equal_cycles",)
         if course.interval_days is None:
@@ -150,7 +150,7 @@ class SurrogateModel:
         """
         parameters = np.asarray(log_parameters, np.float64)
         refusals = self.schedule_refusals(doses, times_days)
-        course = equal_course(doses)
+        course = self._course(doses)
         if refusals or course is None:
             counts = self.fallback.simulate(parameters, tuple(doses), times_days)
             return Answer(counts, np.zeros(len(parameters), np.bool_), refusals, (self._behind,))
@@ -180,6 +180,9 @@ class SurrogateModel:
             times_days: [t] on the axis of the course.
         """
         return self.engine.counts(log_parameters, course, self._calendar(course, times_days))
+
+    def _course(self, doses: Sequence[DoseEvent]) -> Course | None:
+        return equal_course(doses, self.student.envelope.offsets_days)
 
     @property
     def _behind(self) -> str:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from edge_twin.bundle import Bundle, load_bundle
 from edge_twin.course import Course
 from edge_twin.cycle import CycleModel
-from edge_twin.cycle_weights import GRID_POINTS, Weights
+from edge_twin.cycle_weights import FRIBERG_LAYOUT, Weights
 from edge_twin.engines import LITERT, NUMPY, ONNXRUNTIME
 from edge_twin.exposure import DoseEvent
 from edge_twin.quantiles import median_and_interval, median_and_interval_in_place
@@ -160,7 +160,7 @@ def floors_ms(members: int, repeats: int) -> dict[str, float]:
     series = np.random.default_rng(1).random((len(DAYS), members), np.float32)
     copies = [series.copy() for _ in range(repeats + 1)]
     sort = best_ms(lambda: copies.pop().sort(axis=1), repeats)
-    pod, curves = _student_products(), np.random.default_rng(2).random((members, GRID_POINTS))
+    pod, curves = _student_products(), np.random.default_rng(2).random((members, FRIBERG_LAYOUT.points))
     cycle = _cycle_products()
     interpolations = {POD: best_ms(_basis_on_days(), repeats), CYCLE: best_ms(_each_on_days(curves), repeats)}
     products = {POD: pod, CYCLE: cycle}

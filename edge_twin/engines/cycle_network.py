@@ -34,7 +34,7 @@ class CycleEngine(Protocol):
         """Short name for reports."""
 
     def coefficients(self, scaled: Singles) -> Singles:
-        """[n, k] of the curves for standardised inputs [n, 9]; a buffer, valid until the next call."""
+        """[n, k] of the curves for standardised inputs [n, i]; a buffer, valid until the next call."""
 
 
 class NumpyCycle:

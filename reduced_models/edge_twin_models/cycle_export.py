@@ -1,6 +1,6 @@
 """The network of the cycle operator as ONNX and LiteRT, the same bytes from the same weights.
 
-Standardised inputs [n, 9] in, coefficients of the curves [n, k] out; basis, interpolation and guards stay in numpy.
+Standardised inputs [n, i] in, coefficients of the curves [n, k] out; basis, interpolation and guards stay in numpy.
 """
 
 from __future__ import annotations
@@ -8,14 +8,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_twin.cycle_weights import INPUTS, Weights
+from edge_twin.cycle_weights import Weights
 from edge_twin_models.litert_graph import LitertGraph
 
 Singles = NDArray[np.float32]
 
 
 def onnx_bytes(weights: Weights, name: str) -> bytes:
-    """``scaled`` [n, 9] to ``coefficients`` [n, k]; needs the package onnx."""
+    """``scaled`` [n, i] to ``coefficients`` [n, k]; needs the package onnx."""
     from onnx import TensorProto, helper, numpy_helper  # noqa: PLC0415 - only a distillation needs it
 
     from edge_twin_models.graph_parts import model_bytes, node  # noqa: PLC0415 - imports onnx
@@ -32,7 +32,7 @@ def onnx_bytes(weights: Weights, name: str) -> bytes:
     graph = helper.make_graph(
         nodes,
         name,
-        [helper.make_tensor_value_info("scaled", TensorProto.FLOAT, ("n", len(INPUTS)))],
+        [helper.make_tensor_value_info("scaled", TensorProto.FLOAT, ("n", weights.mean.size))],
         [helper.make_tensor_value_info("coefficients", TensorProto.FLOAT, ("n", weights.size))],
         initializer=[numpy_helper.from_array(value, key) for key, value in _constants(weights).items()],
     )
@@ -42,7 +42,7 @@ def onnx_bytes(weights: Weights, name: str) -> bytes:
 def litert_bytes(weights: Weights) -> bytes:
     """The same network; needs ai-edge-litert and flatbuffers."""
     graph = LitertGraph()
-    first = values = graph.tensor("scaled", (1, len(INPUTS)), None)
+    first = values = graph.tensor("scaled", (1, weights.mean.size), None)
     for number, (weight, bias) in enumerate(weights.hidden):
         values = graph.connected(values, weight.T, bias, f"z{number}")
         values = graph.silu(values, bias.size, number)

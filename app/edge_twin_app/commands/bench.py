@@ -7,6 +7,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
+from edge_twin_app.commands import bench_students
 from edge_twin_app.rehearsal_bench import measure, own_peak_rss_mb, work
 
 if TYPE_CHECKING:
@@ -32,11 +33,12 @@ SHOWN = {
 def add_to(commands: Subparsers) -> None:
     """Declare the command."""
     parser = commands.add_parser("bench", help="performance tables, measured on this machine")
-    parser.add_argument("what", choices=("rehearse",))
+    parser.add_argument("what", choices=("rehearse", "students"))
     parser.add_argument("--members", type=int, default=1000)
     parser.add_argument("--repeats", type=int, default=30)
     parser.add_argument("--reference", type=int, default=200, help="patients integrated by LSODA: timed and compared")
     parser.add_argument("--without-memory", action="store_true", help="start no process to measure peak memory")
+    parser.add_argument("--runs", type=int, default=1000, help="fresh patients of each teacher (students)")
     parser.add_argument("--only", help=argparse.SUPPRESS)
     parser.add_argument("--json", action="store_true", help="rows and bars as JSON")
     parser.set_defaults(run=run)
@@ -44,6 +46,10 @@ def add_to(commands: Subparsers) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Measure and print."""
+    if options.what == "students":
+        text = bench_students.document(options.runs, options.members, options.repeats, as_json=options.json)
+        sys.stdout.write(text)
+        return 0
     if options.only:
         method, engine = options.only.split(":")
         work(method, engine, options.members)()
