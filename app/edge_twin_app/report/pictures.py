@@ -138,7 +138,7 @@ def flags_figure(store: Store) -> Figure:
 
 def rehearsal_figure(options: Sequence[Rehearsed]) -> Figure:
     """The next cycle under each option: curves, lowest count and chance of a low count."""
-    figure = Figure(figsize=(10, 3.8), layout="constrained")
+    figure = Figure(figsize=(10, 4.4), layout="constrained")
     curves, nadirs = figure.subplots(1, 2, width_ratios=(1.6, 1))
     styles = itertools.cycle(("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1))))
     for place, (option, style) in enumerate(zip(options, styles, strict=False)):
@@ -153,7 +153,7 @@ def rehearsal_figure(options: Sequence[Rehearsed]) -> Figure:
     curves.set(yscale="log", xlabel="days since the next dose", ylabel="neutrophils, 10⁹/L (median)")
     curves.set_yticks([0.3, 0.5, 1, 2, 5, 10], ["0.3", "0.5", "1", "2", "5", "10"])
     curves.minorticks_off()
-    curves.legend(fontsize=8)
+    figure.legend(loc="outside lower center", ncols=2, fontsize=8)
     nadirs.axvline(LOW_COUNT, color=WARN, ls="--", lw=1)
     nadirs.set_yticks(range(len(options)), [option.option.replace("_", " ") for option in options], fontsize=8)
     nadirs.set(xlabel="lowest count, 10⁹/L (95 % interval)", ylim=(len(options) - 0.4, -0.7))
