@@ -47,10 +47,19 @@ def self_test(bundle: Bundle, timer: Callable[[], float] = time.perf_counter) ->
     return results
 
 
+def check_engine(bundle: Bundle, name: str) -> float:
+    """Largest relative difference of one engine from the golden vectors.
+
+    Raises:
+        BundleError: ``engine_unknown``, ``library_missing``, or why the engine answers wrong.
+    """
+    return _CHECKS.get(bundle.engine.kind, _equations)(bundle, name)
+
+
 def _engine_result(bundle: Bundle, name: str, timer: Callable[[], float]) -> EngineResult:
     begin = timer()
     try:
-        difference = _CHECKS.get(bundle.engine.kind, _equations)(bundle, name)
+        difference = check_engine(bundle, name)
     except BundleError as error:
         if error.reason in _ABSENT:
             return EngineResult(name, None, None)
