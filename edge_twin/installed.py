@@ -146,6 +146,14 @@ class InstalledModels:
         """
         return self._opened(self._folder(name), name, self.state(name).active)
 
+    def archive(self, name: str) -> bytes:
+        """The bytes of the active version as they lie on the disk, not verified.
+
+        Raises:
+            BundleError: ``not_installed``, ``state_unreadable``, ``missing_file``, ``unreadable_file``.
+        """
+        return self._folder(name).archive(self.state(name).active)
+
     def verify(self, content: bytes) -> Bundle:
         """An archive as an installation would verify it, before its self-test.
 
