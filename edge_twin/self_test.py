@@ -9,8 +9,9 @@ from types import MappingProxyType
 
 from edge_twin import cycle, engines
 from edge_twin.bundle import Bundle
-from edge_twin.engines import course_network
+from edge_twin.engines import course_network, field_engines
 from edge_twin.errors import BundleError
+from edge_twin.field import REACTION_DIFFUSION_POD, FieldModel
 from edge_twin.student import COURSE_NETWORK, load_student
 
 _ABSENT = ("library_missing", "engine_unknown")
@@ -75,8 +76,15 @@ def _cycle_operator(bundle: Bundle, name: str) -> float:
     return cycle.check_golden(cycle.CycleOperator(bundle), bundle)
 
 
+def _field(bundle: Bundle, name: str) -> float:
+    if name not in field_engines.CANDIDATES:
+        raise _unknown(name)
+    model = FieldModel(bundle)
+    return field_engines.check_field_golden(field_engines.CANDIDATES[name](bundle, model), bundle, model)
+
+
 _CHECKS: Mapping[str, Callable[[Bundle, str], float]] = MappingProxyType(
-    {COURSE_NETWORK: _course_network, cycle.CYCLE_OPERATOR: _cycle_operator}
+    {COURSE_NETWORK: _course_network, cycle.CYCLE_OPERATOR: _cycle_operator, REACTION_DIFFUSION_POD: _field}
 )
 
 

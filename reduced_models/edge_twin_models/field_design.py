@@ -1,0 +1,107 @@
+"""Design of experiments for the field teacher: starts, parameters and treatments it is run on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_twin.exposure import DoseEvent
+from edge_twin.field import Fraction, treatment_steps
+from edge_twin_models.sampling import unit_points
+from edge_twin_models.field_domain import Domain
+from edge_twin_models.field_teacher import PARAMETERS, REFERENCE_DOSE_MG, TEMOZOLOMIDE_PK, GliomaField
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+HORIZON_DAYS = 84.0
+REPORT_DAYS = np.arange(0.0, HORIZON_DAYS + 1.0, 7.0)
+MAX_STEP_DAYS = 2.0
+MAX_FRACTION_GY = 4.0
+FRACTIONS = 30
+DRUG_DAYS = 42
+CENTRE_MM = (-6.0, 2.0, 0.0)
+EDGE_MM = 2.5
+# Assumed: the family of starts around one tumour; a bundle is made for one patient's geometry.
+START: Mapping[str, tuple[float, float]] = {"radius_mm": (6.0, 10.0), "peak": (0.35, 0.9), "stretch": (0.85, 1.2)}
+TREATMENT: Mapping[str, tuple[float, float]] = {"fraction_gy": (0.0, MAX_FRACTION_GY), "first_day": (2.0, 21.0)}
+
+
+@dataclass(frozen=True, eq=False)
+class FieldSample:
+    """Members of the training box.
+
+    Attributes:
+        log_parameters: [n, 4].
+        initial: [m, n] starts.
+        fraction_gy, first_day: [n] of thirty weekday fractions.
+        with_drug: [n] whether the drug is given on each of the 42 days from the first fraction on.
+    """
+
+    log_parameters: Floats
+    initial: Floats
+    fraction_gy: Floats
+    first_day: Floats
+    with_drug: NDArray[np.bool_]
+
+
+def start_field(domain: Domain, radius_mm: float, peak: float, stretch: float) -> Floats:
+    """[m] a smooth ellipsoid of cellularity, ``stretch`` times longer along the first axis than across."""
+    away = domain.positions_mm - np.array(CENTRE_MM[: domain.mask.ndim])
+    scale = np.array([stretch, *([stretch**-0.5] * (domain.mask.ndim - 1))])
+    distance = np.sqrt(((away / scale) ** 2).sum(axis=1))
+    return np.asarray(peak / (1.0 + np.exp((distance - radius_mm) / EDGE_MM)))
+
+
+def field_sample(domain: Domain, count: int, seed: int, *, quasi: bool = True) -> FieldSample:
+    """A sample of the box, uniform in the logarithms of the parameters and in everything else.
+
+    Args:
+        domain: where the starts are made.
+        count: of members.
+        seed: of the scrambling or of the generator.
+        quasi: a scrambled Sobol sequence (training) or independent draws (calibration, certificate).
+    """
+    bounds = [(math.log(p.low), math.log(p.high)) for p in PARAMETERS]
+    bounds += [*START.values(), *TREATMENT.values(), (0.0, 1.0)]
+    low, high = np.array(bounds).T
+    points = low + (high - low) * unit_points(count, len(bounds), seed, quasi=quasi)
+    size = len(PARAMETERS)
+    starts = np.column_stack([start_field(domain, *row) for row in points[:, size : size + 3].tolist()])
+    drug = points[:, size + 5] > 0.5  # noqa: PLR2004 - one half of the members
+    return FieldSample(points[:, :size], starts, points[:, size + 3], np.floor(points[:, size + 4]), drug)
+
+
+def treatment(sample: FieldSample, member: int) -> tuple[tuple[Fraction, ...], tuple[DoseEvent, ...]]:
+    """Fractions on weekdays (five on, two off) and daily doses of one member."""
+    first, gray = float(sample.first_day[member]), float(sample.fraction_gy[member])
+    days = [first + 7 * (index // 5) + index % 5 for index in range(FRACTIONS)]
+    fractions = tuple(Fraction(day, gray) for day in days)
+    count = DRUG_DAYS if sample.with_drug[member] else 0
+    return fractions, tuple(DoseEvent(first + day, REFERENCE_DOSE_MG) for day in range(count))
+
+
+def member_steps(sample: FieldSample, member: int) -> tuple[Floats, Integers]:
+    """Steps and report indices of one member."""
+    fractions, doses = treatment(sample, member)
+    return treatment_steps(TEMOZOLOMIDE_PK, REPORT_DAYS, fractions, doses, MAX_STEP_DAYS)
+
+
+def run_sample(teacher: GliomaField, sample: FieldSample, executor: Executor | None) -> Floats:
+    """Fields [n, t, m] of every member on the report days; they do not depend on where they are run."""
+    work = [
+        (teacher, sample.initial[:, [member]], sample.log_parameters[[member]], *member_steps(sample, member))
+        for member in range(len(sample.log_parameters))
+    ]
+    done = executor.map(_run_member, work) if executor else map(_run_member, work)
+    return np.stack(list(done))
+
+
+def _run_member(work: tuple[GliomaField, Floats, Floats, Floats, Integers]) -> Floats:
+    teacher, initial, log_parameters, steps, report = work
+    return teacher.run(initial, log_parameters, steps, report)[:, :, 0]
