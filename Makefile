@@ -42,7 +42,7 @@ bench: setup-dev ## performance tables (they inform, they never fail)
 	@set -e; for name in $(notdir $(basename $(wildcard tests/benchmarks/bench_*.py))); do echo "== $$name"; $(BIN)/python -m tests.benchmarks.$$name; done
 
 distill: setup-dev ## rebuilds the learned student of the neutropenia course (needs the extra 'distill')
-	@$(BIN)/edge-twin distill neutropenia --out reduced_models/edge_twin_models/bundles/neutropenia-course
+	@$(BIN)/edge-twin distill neutropenia --out reduced_models/edge_twin_models/bundles/neutropenia-course.etb
 
 wheel: setup-run ## the wheel, in dist/
 	@$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .

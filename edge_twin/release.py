@@ -1,7 +1,8 @@
-"""From the directory of a build to the signed archive that leaves it."""
+"""From the files of a build to the signed archive that leaves it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from edge_twin.archive import MANIFEST, SIGNATURE, pack
@@ -26,7 +27,21 @@ def signed_archive(directory: Path, key: SigningKey) -> bytes:
     if not directory.is_dir():
         raise BundleError(f"{directory.name} is not the directory of a build", reason="not_a_directory")
     manifest, bundle = read_file(directory, MANIFEST), load_bundle(directory)
-    signature = key.sign(BUNDLE_TYPE, manifest)
-    archive = pack({MANIFEST: manifest, SIGNATURE: signature, **bundle.files})
+    return signed_files({MANIFEST: manifest, **bundle.files}, key)
+
+
+def signed_files(contents: Mapping[str, bytes], key: SigningKey) -> bytes:
+    """Sign the files of a build that are still in memory.
+
+    Args:
+        contents: by name, ``manifest.json`` among them.
+        key: of the site.
+
+    Raises:
+        BundleError: whatever ``pack`` or ``open_bundle`` refuses.
+    """
+    if MANIFEST not in contents:
+        raise BundleError(f"{MANIFEST} is missing from the bundle", reason="missing_file")
+    archive = pack({**contents, SIGNATURE: key.sign(BUNDLE_TYPE, contents[MANIFEST])})
     open_bundle(archive, TrustedKeys(DEVELOPMENT, (key.trusted,)))
     return archive

@@ -14,22 +14,24 @@ _BUNDLES = _PACKAGE / "bundles"
 
 
 def bundle_path(name: str) -> Path:
-    """Signed archive of a shipped bundle; while it is being built, its directory.
+    """Signed archive of a shipped bundle.
 
     Raises:
         BundleError: ``bundle_unknown``.
     """
     if name not in bundle_names():
         raise BundleError(f"no bundle {name!r} is shipped", reason="bundle_unknown")
-    archive = _BUNDLES / f"{name}{SUFFIX}"
-    return archive if archive.is_file() else _BUNDLES / name
+    return shipped_archive(name)
+
+
+def shipped_archive(name: str) -> Path:
+    """Where the archive of a bundle of this package lies, built already or not."""
+    return _BUNDLES / f"{name}{SUFFIX}"
 
 
 def bundle_names() -> tuple[str, ...]:
     """Names of the shipped bundles, sorted."""
-    archives = {path.stem for path in _BUNDLES.glob(f"*{SUFFIX}")}
-    directories = {path.parent.name for path in _BUNDLES.glob("*/manifest.json")}
-    return tuple(sorted(archives | directories))
+    return tuple(sorted(path.stem for path in _BUNDLES.glob(f"*{SUFFIX}")))
 
 
 def development_key() -> SigningKey:

@@ -1,11 +1,10 @@
-"""Builds the AML leukocyte bundle: ``python -m edge_twin_models.build_aml [DIRECTORY]``.
+"""Builds the AML leukocyte bundle: ``python -m edge_twin_models.build_aml [ARCHIVE]``.
 
 The same sources give the same bytes; what is measured against the teacher is rounded up to one figure.
 """
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import io
 import json
@@ -32,6 +31,7 @@ from edge_twin_models.jost import (
     simulate_m3,
 )
 from edge_twin_models.jost_graph import build_graph
+from edge_twin_models.releasing import main
 
 Floats = NDArray[np.float64]
 
@@ -45,6 +45,7 @@ DOSE_ENVELOPE = {
     "min_interval_days": 0.5,
     "max_horizon_days": 120.0,
 }  # [A] up to 3 g/m2 six times a cycle at 2.5 m2
+MIN_RUNTIME = "0.1.0"
 TOLERANCE = 2e-5
 RESOLUTION = 0.05  # 10*9/L; errors of smaller counts are relative to this
 CERTIFICATE_PATIENTS = 40
@@ -105,16 +106,6 @@ def golden_vectors() -> bytes:
     return buffer.getvalue()
 
 
-def main() -> None:
-    """Build into the directory given, or into the package itself."""
-    parser = argparse.ArgumentParser(description="Build the AML leukocyte bundle.")
-    default = Path(__file__).parent / "bundles" / BUNDLE_ID
-    parser.add_argument("directory", type=Path, nargs="?", default=default)
-    directory: Path = parser.parse_args().directory
-    build(directory)
-    print(f"bundle written to {directory}")  # noqa: T201 - a command line tells where its result is
-
-
 def _patient(generator: np.random.Generator) -> Patient:
     drawn = JOST.typical.log_parameters + np.sqrt(JOST.omega2) * generator.standard_normal(4)
     return Patient(*np.exp(drawn).tolist())
@@ -146,6 +137,7 @@ def _manifest(certificate: dict[str, float | int], contents: dict[str, bytes]) -
         "version": 1,
         "created": "2026-11-25T00:00:00+00:00",
         "expires": "2028-11-25T00:00:00+00:00",
+        "min_runtime": MIN_RUNTIME,
         "title": "Leukocytes after cytarabine in AML (Jost model M3)",
         "drug": "cytarabine",
         "parameters": [
@@ -187,6 +179,7 @@ def _manifest(certificate: dict[str, float | int], contents: dict[str, bytes]) -
             "graph": "model.onnx",
             "golden": "golden.npz",
         },
+        "engines": ["onnxruntime", "numpy"],
         "certificate": certificate,
         "card": "card.md",
         "files": {name: hashlib.sha256(content).hexdigest() for name, content in sorted(contents.items())},
@@ -231,4 +224,4 @@ measured patients.**
 
 
 if __name__ == "__main__":
-    main()
+    main(BUNDLE_ID, build)

@@ -1,11 +1,10 @@
-"""Builds the bundle ``neutropenia-cycle``: ``python -m edge_twin_models.build_cycle [DIRECTORY]``.
+"""Builds the bundle ``neutropenia-cycle``: ``python -m edge_twin_models.build_cycle [ARCHIVE]``.
 
 Trains (needs the ``distill`` extra), calibrates the band on whole roll-outs, certifies on fresh ones.
 """
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import math
@@ -33,6 +32,7 @@ from edge_twin_models.cycle_design import (
     PIECE_DAYS,
 )
 from edge_twin_models.cycle_train import Recipe, npz_bytes, train
+from edge_twin_models.releasing import main
 
 BUNDLE_ID = "neutropenia-cycle"
 VERSION = 1
@@ -94,16 +94,6 @@ def certify(operator: CycleOperator, directory: Path, widths: list[list[float]])
     }
 
 
-def main() -> None:
-    """Build into the directory given, or into the package itself."""
-    parser = argparse.ArgumentParser(description="Build the bundle of the cycle operator.")
-    default = Path(__file__).parent / "bundles" / BUNDLE_ID
-    parser.add_argument("directory", type=Path, nargs="?", default=default)
-    directory: Path = parser.parse_args().directory
-    build(directory)
-    print(f"bundle written to {directory}")  # noqa: T201 - a command line tells where its result is
-
-
 def _calibrated(operator: CycleOperator, directory: Path) -> list[list[float]]:
     """[cycles, half-width] by split-conformal calibration on whole roll-outs."""
     bundle = load_bundle(directory)
@@ -157,6 +147,7 @@ def _write(
         "tolerance_relative": TOLERANCE,
         "golden": "golden.npz",
     }
+    manifest["engines"] = ["numpy"]
     manifest["cycle_operator"] = {
         "weights": "weights.npz",
         "min_piece_days": PIECE_DAYS[0],
@@ -241,4 +232,4 @@ intervals). The simultaneous 95 % band covers {coverage_95:.1%} of them. 95 % of
 """
 
 if __name__ == "__main__":
-    main()
+    main(BUNDLE_ID, build)

@@ -6,12 +6,10 @@ lengths) is rounded up to one figure, so that the last bits of a processor's ari
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import io
 import json
 import math
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,8 +24,6 @@ from edge_twin.codes import NEUTROPHILS
 from edge_twin.engines import FRIBERG_TRANSIT
 from edge_twin.engines.numpy_friberg import PARAMETERS, NumpyFriberg
 from edge_twin.exposure import DEFAULT_MAX_STEP_DAYS, DoseEvent, exposure_grid
-from edge_twin.release import SUFFIX, signed_archive
-from edge_twin_models import development_key
 from edge_twin_models.card_neutropenia import card
 from edge_twin_models.friberg import (
     DDMODEL00000224,
@@ -39,6 +35,7 @@ from edge_twin_models.friberg import (
     simulate_patient,
 )
 from edge_twin_models.friberg_graph import build_graph
+from edge_twin_models.releasing import main
 
 Floats = NDArray[np.float64]
 
@@ -46,6 +43,7 @@ BUNDLE_ID = "neutropenia"
 VERSION = 1
 CREATED = "2026-11-25T00:00:00+00:00"
 EXPIRES = "2028-11-25T00:00:00+00:00"
+MIN_RUNTIME = "0.1.0"
 ROW = DDMODEL00000224
 UNITS = {"circ0": "10*9/L", "mtt": "h", "slope": "L/umol", "gamma": "1"}
 # Assumed: about four between-patient standard deviations around the typical value, rounded outwards.
@@ -167,7 +165,7 @@ def manifest_document(certificate: Certificate, contents: Mapping[str, bytes]) -
         "version": VERSION,
         "created": CREATED,
         "expires": EXPIRES,
-        "min_runtime": "0.1.0",
+        "min_runtime": MIN_RUNTIME,
         "title": "Neutrophils after docetaxel (Friberg model)",
         "drug": "docetaxel",
         "parameters": [_parameter(index, name) for index, name in enumerate(PARAMETERS)],
@@ -206,18 +204,6 @@ def pharmacokinetics_document() -> dict[str, Any]:
             "molar_factor_mg_per_umol": DOCETAXEL_MG_PER_UMOL,
         },
     }
-
-
-def main() -> None:
-    """Build and sign the archive given, or the one in the package itself."""
-    parser = argparse.ArgumentParser(description="Build the neutropenia bundle.")
-    default = Path(__file__).parent / "bundles" / f"{BUNDLE_ID}{SUFFIX}"
-    parser.add_argument("archive", type=Path, nargs="?", default=default)
-    archive: Path = parser.parse_args().archive
-    with tempfile.TemporaryDirectory() as directory:
-        build(Path(directory))
-        archive.write_bytes(signed_archive(Path(directory), development_key()))
-    print(f"bundle written to {archive}")  # noqa: T201 - a command line tells where its result is
 
 
 def _parameter(index: int, name: str) -> dict[str, Any]:
@@ -302,4 +288,4 @@ def _eight_figures(values: Floats) -> Floats:
 
 
 if __name__ == "__main__":
-    main()
+    main(BUNDLE_ID, build)

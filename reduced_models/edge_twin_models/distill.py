@@ -1,6 +1,6 @@
 """Event-aligned distillation of the neutropenia teacher: design, POD, network, conformal band, certificate, export.
 
-The result is a bundle directory. Everything is seeded: the same sources on the same machine give the
+The result is a signed archive. Everything is seeded: the same sources on the same machine give the
 same weights, whatever runs the teacher.
 """
 
@@ -17,13 +17,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_twin.bundle import SCHEMA, load_bundle
+from edge_twin.bundle import SCHEMA, open_bundle
 from edge_twin.course import Course, WarpedGrid
 from edge_twin.engines.course_network import CANDIDATES, NumpyCourse
 from edge_twin.errors import BundleError
 from edge_twin.exposure import exposure_grid
+from edge_twin.release import signed_files
+from edge_twin.signing import DEVELOPMENT, SigningKey, TrustedKeys
 from edge_twin.student import COURSE_NETWORK, CourseEnvelope, Student, load_student
-from edge_twin_models.build_neutropenia import CREATED, EXPIRES, ROW, pharmacokinetics_document
+from edge_twin_models import development_key
+from edge_twin_models.build_neutropenia import CREATED, EXPIRES, MIN_RUNTIME, ROW, pharmacokinetics_document
 from edge_twin_models.card_course import card
 from edge_twin_models.certify import DAYS, CourseCertificate, certify_course, scored_runs
 from edge_twin_models.conformal import conformal_quantile, simultaneous_score
@@ -153,20 +156,33 @@ def bundle_files(
     return contents
 
 
-def distill(name: str, directory: Path, plan: Plan = SHIPPED_PLAN, executor: Executor | None = None) -> Path:
-    """Distil a teacher into a bundle directory and check that it opens and that every engine agrees.
+def distill(
+    name: str,
+    archive: Path,
+    plan: Plan = SHIPPED_PLAN,
+    executor: Executor | None = None,
+    key: SigningKey | None = None,
+) -> Path:
+    """Distil a teacher into a signed archive and check that it opens as a device would open it.
+
+    Args:
+        name: of the teacher.
+        archive: file to write; its folder is made when absent.
+        plan: sizes and seeds.
+        executor: where the teacher runs; this process when None.
+        key: of the site; the DEVELOPMENT key when None.
 
     Raises:
-        BundleError: ``teacher_unknown``; whatever opening the result refuses.
+        BundleError: ``teacher_unknown``; whatever signing or opening the result refuses. Then nothing is written.
     """
     if name not in TEACHERS:
         raise BundleError(f"no teacher {name!r}; known: {', '.join(TEACHERS)}", reason="teacher_unknown")
-    contents = EventAlignedPod(plan, executor).reduce(TEACHERS[name]())
-    directory.mkdir(parents=True, exist_ok=True)
-    for file, content in contents.items():
-        (directory / file).write_bytes(content)
-    load_student(load_bundle(directory))
-    return directory
+    key = key or development_key()
+    content = signed_files(EventAlignedPod(plan, executor).reduce(TEACHERS[name]()), key)
+    load_student(open_bundle(content, TrustedKeys(DEVELOPMENT, (key.trusted,))))
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    archive.write_bytes(content)
+    return archive
 
 
 def _envelope(sample: CourseSample) -> CourseEnvelope:
@@ -210,6 +226,7 @@ def _manifest(teacher: Teacher, student: Student, certificates: Mapping[str, Any
         "version": VERSION,
         "created": CREATED,
         "expires": EXPIRES,
+        "min_runtime": MIN_RUNTIME,
         "title": "Neutrophils over six equal cycles of docetaxel (learned from the Friberg model)",
         "drug": "docetaxel",
         "parameters": [_parameter(parameter) for parameter in teacher.parameters],

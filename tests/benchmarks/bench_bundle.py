@@ -22,10 +22,9 @@ from pathlib import Path
 
 from edge_twin.bundle import open_bundle
 from edge_twin.installed import InstalledModels
-from edge_twin.release import signed_archive
 from edge_twin.self_test import self_test
 from edge_twin.signing import DEVELOPMENT_TRUST
-from edge_twin_models import bundle_names, bundle_path, development_key
+from edge_twin_models import bundle_names, bundle_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +36,6 @@ class Row:
     step: str
     minimum_ms: float
     median_ms: float
-
-
-def shipped(name: str) -> bytes:
-    """The shipped bundle as an archive; a directory of a build is signed with the DEVELOPMENT key first."""
-    path = bundle_path(name)
-    return path.read_bytes() if path.is_file() else signed_archive(path, development_key())
 
 
 def timed(task: Callable[[], object], repeats: int) -> list[float]:
@@ -65,7 +58,7 @@ def install_once(content: bytes, folder: Path) -> None:
 
 def measure(name: str, repeats: int, folder: Path) -> list[Row]:
     """The rows of one bundle."""
-    content = shipped(name)
+    content = bundle_path(name).read_bytes()
     bundle = open_bundle(content)
     models = InstalledModels(folder, DEVELOPMENT_TRUST, lambda: bundle.created)
     models.install(content)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from edge_twin.archive import SIGNATURE, unpack
 from edge_twin.bundle import load_bundle
 from edge_twin.engines import check_golden, numpy_engine, select_engine
 from edge_twin.errors import BundleError
 from edge_twin.reduced_model import ReducedModel
-from edge_twin_models import bundle_path
+from edge_twin.release import signed_archive
+from edge_twin_models import bundle_path, development_key
 from edge_twin_models.jost import JOST, simulate_m3
 
 pytest.importorskip("onnx", reason="the bundle is built with onnx")
@@ -21,16 +22,17 @@ from edge_twin_models.build_aml import build, certify, reduced, usual_doses
 
 SHIPPED = bundle_path("aml")
 BUNDLE = load_bundle(SHIPPED)
-CERTIFICATE = json.loads((SHIPPED / "manifest.json").read_bytes())["certificate"]
+CERTIFICATE = dict(BUNDLE.manifest["certificate"])
 DAYS = np.arange(0.0, 57.0)
 
 
 def test_a_rebuild_gives_the_shipped_bytes(tmp_path: Path) -> None:
     build(tmp_path, CERTIFICATE)
-    assert {path.name for path in tmp_path.iterdir()} == {path.name for path in SHIPPED.iterdir()}
-    assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 400_000
+    shipped = unpack(SHIPPED.read_bytes())
+    assert {path.name for path in tmp_path.iterdir()} == set(shipped) - {SIGNATURE}
     for path in tmp_path.iterdir():
-        assert path.read_bytes() == (SHIPPED / path.name).read_bytes(), path.name
+        assert path.read_bytes() == shipped[path.name], path.name
+    assert signed_archive(tmp_path, development_key()) == SHIPPED.read_bytes()
 
 
 def test_other_patients_keep_the_certificate() -> None:

@@ -32,9 +32,8 @@ SMALL = Plan(
 
 @pytest.mark.slow
 def test_a_small_distillation_is_reproduced_and_every_engine_runs_it(tmp_path: Path) -> None:
-    first, second = (distill("neutropenia", tmp_path / name, SMALL) for name in ("a", "b"))
-    for path in first.iterdir():
-        assert path.read_bytes() == (second / path.name).read_bytes(), path.name
+    first, second = (distill("neutropenia", tmp_path / name, SMALL) for name in ("a.etb", "b.etb"))
+    assert first.read_bytes() == second.read_bytes()
     bundle = load_bundle(first)
     student = load_student(bundle)
     for make in CANDIDATES.values():

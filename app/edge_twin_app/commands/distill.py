@@ -1,4 +1,4 @@
-"""``edge-twin distill NAME``: teacher to student to certificate to bundle directory."""
+"""``edge-twin distill NAME``: teacher to student to certificate to signed archive."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edge_twin.release import SUFFIX
+from edge_twin.signing import SigningKey
+from edge_twin_models import development_key
+
 if TYPE_CHECKING:
     from edge_twin_app.commands.types import Subparsers
 
@@ -16,7 +20,8 @@ def add_to(commands: Subparsers) -> None:
     """Declare the command."""
     parser = commands.add_parser("distill", help="distil a teacher into a bundle (needs the extra 'distill')")
     parser.add_argument("name", help="of the teacher, e.g. neutropenia")
-    parser.add_argument("--out", type=Path, default=Path("out/distilled"), help="folder of the bundle")
+    parser.add_argument("--out", type=Path, help="archive to write; out/NAME.etb when absent")
+    parser.add_argument("--key", type=Path, help="signing key of the site; the DEVELOPMENT key when absent")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="local processes for teacher runs")
     parser.add_argument("--dask", metavar="ADDRESS", help="scheduler of a Dask cluster instead of local processes")
     parser.set_defaults(run=run)
@@ -25,9 +30,11 @@ def add_to(commands: Subparsers) -> None:
 def run(options: argparse.Namespace) -> int:
     """Distil, check the result and say where it is."""
     from edge_twin_models.design import runners  # noqa: PLC0415 - scipy only for this command
-    from edge_twin_models.distill import distill  # noqa: PLC0415 - as above
+    from edge_twin_models.distill import BUNDLE_ID, distill  # noqa: PLC0415 - as above
 
+    key = SigningKey.load(options.key) if options.key else development_key()
+    archive = options.out or Path("out") / f"{BUNDLE_ID}{SUFFIX}"
     with runners(options.workers, options.dask) as executor:
-        directory = distill(options.name, options.out, executor=executor)
-    sys.stdout.write(f"bundle written to {directory}\n")
+        distill(options.name, archive, executor=executor, key=key)
+    sys.stdout.write(f"bundle written to {archive}, signed by {key.name}\n")
     return 0
