@@ -8,7 +8,7 @@ treatments it was made for, the distance of a state from those of the training, 
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 from zipfile import BadZipFile
@@ -16,7 +16,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_twin.bundle import Bundle, members_outside, outside_envelope
+from edge_twin.bundle import CLOCK_SLACK, Bundle, members_outside, outside_envelope
 from edge_twin.engines.numpy_field import PARAMETERS, FieldEngine, ReducedOperators
 from edge_twin.errors import BundleError
 from edge_twin.exposure import DoseEvent, LinearPharmacokinetics, exposure_grid
@@ -43,6 +43,20 @@ class Fraction(NamedTuple):
 
     day: float
     gray: float
+
+
+class Treatment(NamedTuple):
+    """What is given, each list in any order.
+
+    Attributes:
+        fractions: of radiotherapy; doses: of the bundle's drug.
+    """
+
+    fractions: tuple[Fraction, ...] = ()
+    doses: tuple[DoseEvent, ...] = ()
+
+
+UNTREATED = Treatment()
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,34 +176,24 @@ class FieldModel:
         return float(np.prod(self.spacing_mm))
 
     def outside(
-        self,
-        log_parameters: Floats,
-        fractions: Sequence[Fraction] = (),
-        doses: Sequence[DoseEvent] = (),
-        horizon_days: float = 0.0,
+        self, log_parameters: Floats, treatment: Treatment = UNTREATED, horizon_days: float = 0.0
     ) -> tuple[str, ...]:
         """What lies outside the validity envelope, as stable words; see ``bundle.outside_envelope``.
 
         Further words: ``fraction_dose``, ``fraction_count``, ``fraction_interval``.
         """
-        limits = self.envelope
+        limits, fractions = self.envelope, treatment.fractions
         days = np.sort([fraction.day for fraction in fractions])
         checks = {
             "fraction_dose": all(0.0 <= fraction.gray <= limits.max_fraction_gy for fraction in fractions),
             "fraction_count": len(fractions) <= limits.max_fractions,
-            "fraction_interval": bool((np.diff(days) >= limits.min_fraction_interval_days - 1e-9).all()),
+            "fraction_interval": bool((np.diff(days) >= limits.min_fraction_interval_days - CLOCK_SLACK).all()),
         }
-        words = outside_envelope(self._bundle, log_parameters, doses, horizon_days)
+        words = outside_envelope(self._bundle, log_parameters, treatment.doses, horizon_days)
         return (*words, *(word for word, ok in checks.items() if not ok))
 
     def run(
-        self,
-        engine: FieldEngine,
-        initial: Floats,
-        log_parameters: Floats,
-        days: Floats,
-        fractions: Sequence[Fraction] = (),
-        doses: Sequence[DoseEvent] = (),
+        self, engine: FieldEngine, initial: Floats, log_parameters: Floats, days: Floats, treatment: Treatment
     ) -> FieldRun:
         """Roll an ensemble out.
 
@@ -198,16 +202,16 @@ class FieldModel:
             initial: [n, r] coefficients on the first of ``days``.
             log_parameters: [n, 4].
             days: [t] increasing; nothing is given before the first one.
-            fractions, doses: the treatment, in any order.
+            treatment: what is given.
 
         Raises:
             BundleError: ``outside_envelope`` with the words of ``outside``; ``times_invalid``, ``engine_input``.
         """
         horizon = float(days[-1] - days[0]) if len(days) else 0.0
-        if words := self.outside(log_parameters, fractions, doses, horizon):
+        if words := self.outside(log_parameters, treatment, horizon):
             raise BundleError(f"outside the envelope: {', '.join(words)}", reason="outside_envelope")
         pk, longest = self._bundle.pharmacokinetics, self._bundle.engine.max_step_days
-        steps, report = treatment_steps(pk, days, fractions, doses, longest)
+        steps, report = treatment_steps(pk, days, treatment, longest)
         coefficients = engine.run(initial, log_parameters, steps, report)
         return FieldRun(days, coefficients, self.states_inside(coefficients) & self._members_inside(log_parameters))
 
@@ -300,11 +304,7 @@ class FieldModel:
 
 
 def treatment_steps(
-    pk: LinearPharmacokinetics,
-    days: Floats,
-    fractions: Sequence[Fraction],
-    doses: Sequence[DoseEvent],
-    max_step_days: float,
+    pk: LinearPharmacokinetics, days: Floats, treatment: Treatment, max_step_days: float
 ) -> tuple[Floats, Integers]:
     """Steps of the field's integrators and where the requested days are among their nodes.
 
@@ -313,7 +313,7 @@ def treatment_steps(
     Args:
         pk: of the drug; the exposure of every step is exact.
         days: [t] strictly increasing; the first is the start, before which nothing is given.
-        fractions, doses: at or after the start; what comes after the last day does not matter.
+        treatment: at or after the start; what comes after the last day does not matter.
         max_step_days: no step is longer.
 
     Returns:
@@ -322,6 +322,7 @@ def treatment_steps(
     Raises:
         BundleError: as ``exposure_grid``; ``treatment_before_start``.
     """
+    fractions, doses = treatment
     events = [*(fraction.day for fraction in fractions), *(dose.start_day for dose in doses)]
     if events and min(events) < days[0]:
         raise BundleError("a treatment lies before the start", reason="treatment_before_start")
@@ -340,9 +341,10 @@ def treatment_steps(
 def _nodes(days: Floats, events: Floats, max_step_days: float) -> Floats:
     """Requested days, events that are no microsecond away from one another, and fill-ins."""
     inside = events[events <= days[-1]]
-    fixed = np.unique(np.concatenate((days, inside[np.abs(inside[:, None] - days).min(axis=1, initial=np.inf) > 1e-9])))
-    fixed = fixed[np.concatenate(([True], np.diff(fixed) > 1e-9))]
-    counts = np.ceil(np.diff(fixed) / max_step_days - 1e-9).astype(np.int64)
+    new = np.abs(inside[:, None] - days).min(axis=1, initial=np.inf) > CLOCK_SLACK
+    fixed = np.unique(np.concatenate((days, inside[new])))
+    fixed = fixed[np.concatenate(([True], np.diff(fixed) > CLOCK_SLACK))]
+    counts = np.ceil(np.diff(fixed) / max_step_days - CLOCK_SLACK).astype(np.int64)
     pieces = [np.linspace(a, b, n, endpoint=False) for a, b, n in zip(fixed, fixed[1:], counts, strict=False)]
     return np.concatenate([*pieces, fixed[-1:]])
 

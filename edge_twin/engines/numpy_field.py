@@ -49,7 +49,7 @@ class ReducedOperators:
 
     @property
     def size(self) -> int:
-        """r."""
+        """Number of modes, r."""
         return len(self.diffusion)
 
 
@@ -196,6 +196,8 @@ def check_input(initial: Floats, log_parameters: Floats, steps: Floats, report: 
     shaped = initial.shape == (len(log_parameters), size) and log_parameters.shape[1:] == (len(PARAMETERS),)
     shaped = shaped and steps.shape[1:] == (STEP_COLUMNS,)
     finite = all(bool(np.isfinite(array).all()) for array in (initial, log_parameters, steps))
-    inside = len(report) > 0 and bool((np.diff(report) > 0).all()) and 0 <= report[0] and report[-1] <= len(steps)
+    inside = (
+        len(report) > 0 and bool((np.diff(report) > 0).all()) and int(report[0]) >= 0 and int(report[-1]) <= len(steps)
+    )
     if not (shaped and finite and inside and bool((steps >= 0.0).all())):
         raise BundleError("coefficients, parameters, steps or report do not fit", reason="engine_input")

@@ -1,4 +1,4 @@
-"""Builds the bundle ``glioma-field``: ``python -m edge_twin_models.build_field [DIRECTORY]``.
+"""Builds the bundle ``glioma-field``: ``python -m edge_twin_models.build_field [ARCHIVE]``.
 
 Runs the reaction-diffusion teacher over its box, decomposes the fields, projects the equation, calibrates the
 bands on fresh runs and certifies on others. Needs scipy and onnx, no PyTorch.
@@ -6,7 +6,6 @@ bands on fresh runs and certifies on others. Needs scipy and onnx, no PyTorch.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 from collections.abc import Mapping
@@ -25,7 +24,6 @@ from edge_twin.field import REACTION_DIFFUSION_POD, FieldBand, FieldModel
 from edge_twin_models.card_field import card
 from edge_twin_models.conformal import conformal_quantile
 from edge_twin_models.course_export import npz_bytes
-from edge_twin_models.design import runners
 from edge_twin_models.field_certify import THRESHOLD, certificate, score, student_states
 from edge_twin_models.field_design import (
     DRUG_DAYS,
@@ -47,6 +45,7 @@ from edge_twin_models.field_teacher import (
     GliomaField,
 )
 from edge_twin_models.galerkin import FieldBasis, decompose_fields, project_equation
+from edge_twin_models.releasing import main
 
 Floats = NDArray[np.float64]
 
@@ -60,6 +59,8 @@ MAX_RESIDUAL = 0.25  # assumed: of a measured map, whose noise counts too
 GUARD_MARGIN = 1.2  # on the largest distance and norm of the training's own roll-outs
 RESIDUAL_LOG_SD = 0.2  # assumed: of a total cellularity measured by MRI
 GOLDEN_MEMBERS = 4
+MIN_RUNTIME = "0.1.0"
+NO_BAND = FieldBand(1.0, 1.0, THRESHOLD)  # until it is calibrated
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ class _Parts:
     golden: bytes
     max_distance: float = 1e12
     max_norm: float = 1e12
-    band: FieldBand = FieldBand(1.0, 1.0, THRESHOLD)
+    band: FieldBand = NO_BAND
     certificate: Mapping[str, float | int] | None = None
 
 
@@ -220,6 +221,7 @@ def _manifest(parts: _Parts) -> dict[str, Any]:
         "version": VERSION,
         "created": CREATED,
         "expires": EXPIRES,
+        "min_runtime": MIN_RUNTIME,
         "title": "Tumour cellularity under radiotherapy and temozolomide, one synthetic brain (building block)",
         "drug": "temozolomide",
         "parameters": [_parameter(parameter) for parameter in GliomaField.parameters],
@@ -294,17 +296,5 @@ def _field(parts: _Parts) -> dict[str, Any]:
     }
 
 
-def main() -> None:
-    """Build into the directory given, or into the package itself."""
-    parser = argparse.ArgumentParser(description="Build the bundle of the reduced field.")
-    default = Path(__file__).parent / "bundles" / BUNDLE_ID
-    parser.add_argument("directory", type=Path, nargs="?", default=default)
-    parser.add_argument("--workers", type=int, default=1, help="processes for the teacher")
-    options = parser.parse_args()
-    with runners(options.workers) as executor:
-        build(options.directory, executor=executor)
-    print(f"bundle written to {options.directory}")  # noqa: T201 - a command line tells where its result is
-
-
 if __name__ == "__main__":
-    main()
+    main(BUNDLE_ID, build)

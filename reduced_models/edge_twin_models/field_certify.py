@@ -48,11 +48,11 @@ def score(
 ) -> FieldScores:
     """Run teacher and student on every member and compare them on the whole mask."""
     parts = [_score_batch(teacher, model, engine, part, executor) for part in _batches(sample)]
-    joined = [
-        np.concatenate([getattr(part, name) for part in parts])
+    joined = {
+        name: np.concatenate([getattr(part, name) for part in parts])
         for name in ("field", "log_cellularity", "volume_mm3", "true_volume_mm3", "inside")
-    ]
-    return FieldScores(*joined, smallest=min(part.smallest for part in parts))
+    }
+    return FieldScores(**joined, smallest=min(part.smallest for part in parts))
 
 
 def student_states(model: FieldModel, engine: FieldEngine, domain: Domain, sample: FieldSample) -> Floats:

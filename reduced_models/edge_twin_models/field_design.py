@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_twin.exposure import DoseEvent
-from edge_twin.field import Fraction, treatment_steps
-from edge_twin_models.sampling import unit_points
+from edge_twin.field import Fraction, Treatment, treatment_steps
 from edge_twin_models.field_domain import Domain
 from edge_twin_models.field_teacher import PARAMETERS, REFERENCE_DOSE_MG, TEMOZOLOMIDE_PK, GliomaField
+from edge_twin_models.sampling import unit_points
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -77,19 +77,18 @@ def field_sample(domain: Domain, count: int, seed: int, *, quasi: bool = True) -
     return FieldSample(points[:, :size], starts, points[:, size + 3], np.floor(points[:, size + 4]), drug)
 
 
-def treatment(sample: FieldSample, member: int) -> tuple[tuple[Fraction, ...], tuple[DoseEvent, ...]]:
+def treatment(sample: FieldSample, member: int) -> Treatment:
     """Fractions on weekdays (five on, two off) and daily doses of one member."""
     first, gray = float(sample.first_day[member]), float(sample.fraction_gy[member])
     days = [first + 7 * (index // 5) + index % 5 for index in range(FRACTIONS)]
-    fractions = tuple(Fraction(day, gray) for day in days)
     count = DRUG_DAYS if sample.with_drug[member] else 0
-    return fractions, tuple(DoseEvent(first + day, REFERENCE_DOSE_MG) for day in range(count))
+    doses = tuple(DoseEvent(first + day, REFERENCE_DOSE_MG) for day in range(count))
+    return Treatment(tuple(Fraction(day, gray) for day in days), doses)
 
 
 def member_steps(sample: FieldSample, member: int) -> tuple[Floats, Integers]:
     """Steps and report indices of one member."""
-    fractions, doses = treatment(sample, member)
-    return treatment_steps(TEMOZOLOMIDE_PK, REPORT_DAYS, fractions, doses, MAX_STEP_DAYS)
+    return treatment_steps(TEMOZOLOMIDE_PK, REPORT_DAYS, treatment(sample, member), MAX_STEP_DAYS)
 
 
 def run_sample(teacher: GliomaField, sample: FieldSample, executor: Executor | None) -> Floats:

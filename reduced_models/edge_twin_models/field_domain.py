@@ -71,7 +71,7 @@ class Domain:
         rows, columns, weights = self._links()
         exchange = sparse.coo_array((weights, (rows, columns)), shape=(self.voxels, self.voxels)).tocsr()
         exchange = exchange + exchange.T
-        outflow = np.asarray(exchange.sum(axis=1)).ravel()
+        outflow: Floats = np.asarray(exchange.sum(axis=1)).ravel()
         return (exchange - sparse.diags_array(outflow)).tocsr()
 
     @cached_property
