@@ -25,7 +25,7 @@ from edge_twin.manifest import Reader
 REACTION_DIFFUSION_POD = "reaction_diffusion_pod"
 """Engine kind in the manifest."""
 
-ARRAYS = ("modes", "mode_scale", "voxels", "cellularity", "diffusion", "quadratic", "precision")
+ARRAYS = ("modes", "mode_scale", "voxels", "cellularity", "diffusion", "quadratic", "centre", "precision")
 _DIMENSIONS = (2, 3)
 
 Floats = NDArray[np.float64]
@@ -66,7 +66,7 @@ class FieldEnvelope:
     Attributes:
         max_fraction_gy, max_fractions, min_fraction_interval_days: of radiotherapy.
         max_residual: largest relative L2 distance of a start from the span of the modes.
-        precision: [r, r] inverse second moment of the coefficients of unit-norm training states.
+        centre, precision: [r] mean and [r, r] inverse covariance of the training states scaled to unit norm.
         max_distance: largest squared distance of the shape of a state, see ``FieldModel.shape_distance``.
         max_norm: largest norm of a state.
     """
@@ -75,6 +75,7 @@ class FieldEnvelope:
     max_fractions: int
     min_fraction_interval_days: float
     max_residual: float
+    centre: Floats
     precision: Floats
     max_distance: float
     max_norm: float
@@ -160,7 +161,7 @@ class FieldModel:
         self._cellularity = arrays["cellularity"]
         capacity, alpha_beta = item.number("capacity", above=0.0), item.number("alpha_beta_gy", above=0.0)
         self.operators = ReducedOperators(arrays["diffusion"], arrays["quadratic"], capacity, alpha_beta)
-        self.envelope = _envelope(item.child("envelope"), arrays["precision"])
+        self.envelope = _envelope(item.child("envelope"), arrays)
         self.band = _band(item.child("conformal"))
         self._check_shapes(arrays)
         self._modes = arrays["modes"] * arrays["mode_scale"]
@@ -222,14 +223,15 @@ class FieldModel:
         return np.asarray((near & (norm <= self.envelope.max_norm)).all(axis=0))
 
     def shape_distance(self, coefficients: Floats) -> Floats:
-        """[t, n] squared distance of the states' shapes: of the coefficients scaled to unit norm.
+        """[t, n] squared Mahalanobis distance of the states' shapes: of the coefficients scaled to unit norm.
 
         A zero or non-finite state has no shape: its distance is infinite.
         """
         norm = np.sqrt((coefficients**2).sum(axis=2, keepdims=True))
         usable = np.isfinite(norm) & (norm > 0.0)
         shapes = np.divide(coefficients, norm, out=np.zeros_like(coefficients), where=usable)
-        distance = ((shapes @ self.envelope.precision) * shapes).sum(axis=2)
+        away = shapes - self.envelope.centre
+        distance = ((away @ self.envelope.precision) * away).sum(axis=2)
         return np.where(usable[:, :, 0], distance, np.inf)
 
     def cellularity(self, coefficients: Floats) -> Floats:
@@ -294,6 +296,7 @@ class FieldModel:
             "cellularity": (size,),
             "diffusion": (size, size),
             "quadratic": (size, pairs),
+            "centre": (size,),
             "precision": (size, size),
         }
         if wrong := [name for name, shape in expected.items() if arrays[name].shape != shape]:
@@ -362,20 +365,21 @@ def _arrays(files: Mapping[str, bytes], name: str) -> dict[str, Floats]:
 
 def _grid(item: Reader) -> tuple[tuple[int, ...], tuple[float, ...]]:
     """Shape and spacing, two or three of each."""
-    (shape,), (spacing,) = item.matrix("shape"), item.matrix("spacing_mm")
+    shape, spacing = item.matrix("shape")[0], item.matrix("spacing_mm")[0]
     whole = all(side.is_integer() and 1.0 <= side <= 1024.0 for side in shape)  # noqa: PLR2004 - no scan is larger
     if len(shape) not in _DIMENSIONS or len(spacing) != len(shape) or not whole or min(spacing) <= 0.0:
         raise BundleError("shape and spacing describe no grid", reason="malformed")
     return tuple(int(side) for side in shape), tuple(spacing)
 
 
-def _envelope(item: Reader, precision: Floats) -> FieldEnvelope:
+def _envelope(item: Reader, arrays: Mapping[str, Floats]) -> FieldEnvelope:
     return FieldEnvelope(
         item.number("max_fraction_gy", low=0.0),
         item.whole("max_fractions"),
         item.number("min_fraction_interval_days", above=0.0),
         item.number("max_residual", above=0.0),
-        precision,
+        arrays["centre"],
+        arrays["precision"],
         item.number("max_distance", above=0.0),
         item.number("max_norm", above=0.0),
     )

@@ -56,7 +56,8 @@ TOLERANCE = 1e-9  # double precision; a roll-out is not chaotic
 GRID, SPACING_MM = (28, 28, 24), 2.0
 VISITED = 1e-3  # voxels that no training tumour reaches with this cellularity are not stored
 MAX_RESIDUAL = 0.25  # assumed: of a measured map, whose noise counts too
-GUARD_MARGIN = 1.2  # on the largest distance and norm of the training's own roll-outs
+GUARD_QUANTILE = 0.98  # of the largest distance of each of the training's own roll-outs
+GUARD_MARGIN = 1.2  # on that distance and on the largest norm
 RESIDUAL_LOG_SD = 0.2  # assumed: of a total cellularity measured by MRI
 GOLDEN_MEMBERS = 4
 MIN_RUNTIME = "0.1.0"
@@ -81,6 +82,7 @@ class _Parts:
     operators: ReducedOperators
     domain: Domain
     stored: NDArray[np.int64]
+    centre: Floats
     precision: Floats
     golden: bytes
     max_distance: float = 1e12
@@ -121,16 +123,16 @@ class PodGalerkin:
         stored = np.flatnonzero(np.abs(snapshots).max(axis=1) >= VISITED)
         shapes = basis.project(snapshots)
         shapes /= np.linalg.norm(shapes, axis=1, keepdims=True)
-        precision = np.asarray(np.linalg.inv(shapes.T @ shapes / len(shapes)))
+        precision = np.asarray(np.linalg.inv(np.cov(shapes.T)))
         golden = _golden(teacher, basis, operators)
-        return _Parts(basis, operators, domain, stored, 0.5 * (precision + precision.T), golden)
+        return _Parts(basis, operators, domain, stored, shapes.mean(axis=0), 0.5 * (precision + precision.T), golden)
 
     def _guarded(self, teacher: GliomaField, parts: _Parts) -> _Parts:
         """Distance and norm of the student's own roll-outs over the design, with a margin."""
         model, engine = _opened(parts)
         sample = field_sample(teacher.domain, *self._plan.design)
         states = student_states(model, engine, teacher.domain, sample)
-        distance = GUARD_MARGIN * float(model.shape_distance(states).max())
+        distance = GUARD_MARGIN * float(np.quantile(model.shape_distance(states).max(axis=1), GUARD_QUANTILE))
         norm = GUARD_MARGIN * float(np.linalg.norm(states, axis=2).max())
         return replace(parts, max_distance=_rounded(distance), max_norm=_rounded(norm))
 
@@ -194,6 +196,7 @@ def _arrays(parts: _Parts) -> dict[str, NDArray[Any]]:
         "cellularity": parts.basis.voxel_volume * parts.basis.modes.sum(axis=0),
         "diffusion": parts.operators.diffusion,
         "quadratic": parts.operators.quadratic,
+        "centre": parts.centre,
         "precision": parts.precision,
     }
 
