@@ -218,7 +218,7 @@ class FieldModel:
 
     def states_inside(self, coefficients: Floats) -> Booleans:
         """[n] whether all states [t, n, r] of a member look like those of the training."""
-        norm = np.sqrt((coefficients**2).sum(axis=2))
+        norm = _norm(coefficients)[:, :, 0]
         near = self.shape_distance(coefficients) <= self.envelope.max_distance
         return np.asarray((near & (norm <= self.envelope.max_norm)).all(axis=0))
 
@@ -227,7 +227,7 @@ class FieldModel:
 
         A zero or non-finite state has no shape: its distance is infinite.
         """
-        norm = np.sqrt((coefficients**2).sum(axis=2, keepdims=True))
+        norm = _norm(coefficients)
         usable = np.isfinite(norm) & (norm > 0.0)
         shapes = np.divide(coefficients, norm, out=np.zeros_like(coefficients), where=usable)
         away = shapes - self.envelope.centre
@@ -361,6 +361,12 @@ def _arrays(files: Mapping[str, bytes], name: str) -> dict[str, Floats]:
     if not all(bool(np.isfinite(array).all()) for array in arrays.values()):
         raise BundleError("an array of the field is not finite", reason="malformed")
     return arrays
+
+
+def _norm(coefficients: Floats) -> Floats:
+    """[t, n, 1]; infinite or not a number where a state is, or is too large to square."""
+    with np.errstate(over="ignore"):
+        return np.asarray(np.sqrt((coefficients**2).sum(axis=2, keepdims=True)))
 
 
 def _grid(item: Reader) -> tuple[tuple[int, ...], tuple[float, ...]]:

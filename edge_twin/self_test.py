@@ -9,7 +9,8 @@ from types import MappingProxyType
 
 from edge_twin import cycle, engines
 from edge_twin.bundle import Bundle
-from edge_twin.engines import course_network, field_engines
+from edge_twin.emulator import DISTRIBUTION_EMULATOR, Emulator, check_emulator_golden
+from edge_twin.engines import course_network, field_engines, network_engines
 from edge_twin.errors import BundleError
 from edge_twin.field import REACTION_DIFFUSION_POD, FieldModel
 from edge_twin.student import COURSE_NETWORK, load_student
@@ -83,8 +84,20 @@ def _field(bundle: Bundle, name: str) -> float:
     return field_engines.check_field_golden(field_engines.CANDIDATES[name](bundle, model), bundle, model)
 
 
+def _emulator(bundle: Bundle, name: str) -> float:
+    if name not in network_engines.CANDIDATES:
+        raise _unknown(name)
+    model = Emulator(bundle)
+    return check_emulator_golden(network_engines.CANDIDATES[name](bundle, model.arrays, model.litert), bundle)
+
+
 _CHECKS: Mapping[str, Callable[[Bundle, str], float]] = MappingProxyType(
-    {COURSE_NETWORK: _course_network, cycle.CYCLE_OPERATOR: _cycle_operator, REACTION_DIFFUSION_POD: _field}
+    {
+        COURSE_NETWORK: _course_network,
+        cycle.CYCLE_OPERATOR: _cycle_operator,
+        REACTION_DIFFUSION_POD: _field,
+        DISTRIBUTION_EMULATOR: _emulator,
+    }
 )
 
 

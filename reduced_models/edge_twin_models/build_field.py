@@ -39,6 +39,7 @@ from edge_twin_models.field_domain import Domain, synthetic_brain
 from edge_twin_models.field_graph import field_graph
 from edge_twin_models.field_teacher import (
     FIXED,
+    PARAMETERS,
     REFERENCE_DOSE_MG,
     TEMOZOLOMIDE_PK,
     VOLUME_L,
@@ -70,8 +71,8 @@ class FieldPlan:
 
     modes: int = 16
     design: tuple[int, int] = (192, 21)
-    calibration: tuple[int, int] = (512, 22)
-    certificate: tuple[int, int] = (1000, 23)
+    calibration: tuple[int, int] = (2048, 22)
+    certificate: tuple[int, int] = (1000, 24)
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,7 +228,7 @@ def _manifest(parts: _Parts) -> dict[str, Any]:
         "min_runtime": MIN_RUNTIME,
         "title": "Tumour cellularity under radiotherapy and temozolomide, one synthetic brain (building block)",
         "drug": "temozolomide",
-        "parameters": [_parameter(parameter) for parameter in GliomaField.parameters],
+        "parameters": [parameter.as_json() for parameter in PARAMETERS],
         "fixed": [
             {name: getattr(item, name) for name in ("name", "unit", "value", "mark", "source")} for item in FIXED
         ],
@@ -259,20 +260,6 @@ def _manifest(parts: _Parts) -> dict[str, Any]:
         "field": _field(parts),
         "certificate": dict(parts.certificate or {}),
         "card": "card.md",
-    }
-
-
-def _parameter(parameter: Any) -> dict[str, Any]:  # noqa: ANN401 - a bundle.Parameter
-    return {
-        "name": parameter.name,
-        "unit": parameter.unit,
-        "prior": {"kind": "lognormal", "typical": parameter.typical, "omega2": parameter.omega2},
-        "low": parameter.low,
-        "high": parameter.high,
-        "mark": parameter.mark,
-        "source": parameter.source,
-        "omega2_mark": "A",
-        "box_mark": "A",
     }
 
 

@@ -12,13 +12,16 @@ mean waiting time. What that leaves is compared with the exact process in the te
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_twin.bundle import Parameter
-from edge_twin_models.teacher import Variable
+from edge_twin.errors import BundleError
+from edge_twin.exposure import DoseEvent
+from edge_twin_models.sampling import BoxedParameter
+from edge_twin_models.teacher import TeacherParameter, Variable
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -26,14 +29,14 @@ Integers = NDArray[np.int64]
 EXACT_CELLS = 100
 LEAP_SHARE = 0.05
 
-_WHY = "assumed for an example: residual disease under a therapy that shrinks it by 1 to 8 % a day"
+_WHY = "assumed for an example: residual disease under a therapy that shrinks it by 1.5 to 10 % a day"
 PARAMETERS = (
-    Parameter("initial_cells", "1", 3000.0, 0.25, 300.0, 30000.0, "A", _WHY),
-    Parameter("birth", "/d", 0.15, 0.01, 0.10, 0.20, "A", _WHY),
-    Parameter("death_to_birth", "1", 1.3, 0.0025, 1.15, 1.5, "A", _WHY),
-    Parameter("resistant_birth", "/d", 0.14, 0.01, 0.10, 0.20, "A", _WHY),
-    Parameter("resistant_death_to_birth", "1", 0.5, 0.01, 0.3, 0.7, "A", _WHY),
-    Parameter("mutation", "1", 3e-4, 0.25, 3e-5, 3e-3, "A", _WHY),
+    BoxedParameter("initial_cells", "1", 3000.0, 0.25, "A", _WHY, 300.0, 30000.0),
+    BoxedParameter("birth", "/d", 0.15, 0.01, "A", _WHY, 0.10, 0.20),
+    BoxedParameter("death_to_birth", "1", 1.3, 0.0025, "A", _WHY, 1.15, 1.5),
+    BoxedParameter("resistant_birth", "/d", 0.14, 0.01, "A", _WHY, 0.10, 0.20),
+    BoxedParameter("resistant_death_to_birth", "1", 0.5, 0.01, "A", _WHY, 0.3, 0.7),
+    BoxedParameter("mutation", "1", 3e-4, 0.25, "A", _WHY, 3e-5, 3e-3),
 )
 HORIZON_DAYS = (30.0, 120.0)
 
@@ -56,18 +59,39 @@ class ResistantClone:
     Args:
         exact_cells: up to so many cells together every event is drawn; above, leaps.
         leap_share: length of a leap in a cell's mean waiting time.
+        seed: of ``run``.
     """
 
     name = "resistance"
-    states = (Variable("sensitive_cells", "1"), Variable("resistant_cells", "1"))
-    parameters = PARAMETERS
-    inputs = (Variable("horizon", "d"),)
-    outputs = (Variable("resistant_cells", "1"),)
+    states: tuple[Variable, ...] = (Variable("sensitive_cells", "1"), Variable("resistant_cells", "1"))
+    parameters: tuple[TeacherParameter, ...] = PARAMETERS
+    inputs: tuple[Variable, ...] = (Variable("horizon", "d"),)
+    outputs: tuple[Variable, ...] = (Variable("resistant_cells", "1"),)
 
-    def __init__(self, exact_cells: int = EXACT_CELLS, leap_share: float = LEAP_SHARE) -> None:
-        self._exact_cells, self._leap_share = exact_cells, leap_share
+    def __init__(self, exact_cells: int = EXACT_CELLS, leap_share: float = LEAP_SHARE, seed: int = 0) -> None:
+        self._exact_cells, self._leap_share, self._seed = exact_cells, leap_share, seed
 
-    def run(self, log_parameters: Floats, days: Floats, seed: int) -> Cells:
+    def run(self, log_parameters: Floats, doses: Sequence[DoseEvent], days: Floats) -> Floats:
+        """See ``Teacher.run``: resistant cells, one path of each row, [n, t].
+
+        Raises:
+            BundleError: ``teacher_takes_no_doses``: the therapy is constant and part of the death rate.
+        """
+        if doses:
+            raise BundleError("the therapy of this teacher is constant", reason="teacher_takes_no_doses")
+        rates, state = _rates(log_parameters), _start(log_parameters)
+        random, paths = np.random.default_rng(self._seed), []
+        for days_more in np.diff(days, prepend=0.0).tolist():
+            self._simulated(state, rates, np.full(len(log_parameters), days_more), random)
+            paths.append(state[1].astype(np.float64))
+        return np.stack(paths, axis=1)
+
+    def reference(self, log_parameters: Floats, doses: Sequence[DoseEvent], days: Floats) -> Floats:
+        """See ``Teacher.reference``: one path in which every event is drawn, [t]."""
+        exact = ResistantClone(np.iinfo(np.int64).max, self._leap_share, self._seed)
+        return np.asarray(exact.run(log_parameters[None, :], doses, days)[0])
+
+    def replicates(self, log_parameters: Floats, days: Floats, seed: int | list[int]) -> Cells:
         """One replicate of each row.
 
         Args:
@@ -75,24 +99,18 @@ class ResistantClone:
             days: [n] horizon of each row.
             seed: of the generator.
         """
-        natural = np.exp(log_parameters)
-        birth, resistant_birth = natural[:, 1], natural[:, 3]
-        rates = np.stack(
-            (birth, birth * natural[:, 2], resistant_birth, resistant_birth * natural[:, 4], natural[:, 5])
-        )
-        state = np.zeros((2, len(natural)), np.int64)
-        state[0] = np.rint(natural[:, 0])
-        return Cells(*self._simulated(state, rates, np.array(days, np.float64), np.random.default_rng(seed)))
+        random, state = np.random.default_rng(seed), _start(log_parameters)
+        self._simulated(state, _rates(log_parameters), np.array(days, np.float64), random)
+        return Cells(*state)
 
-    def _simulated(self, state: Integers, rates: Floats, left: Floats, random: np.random.Generator) -> Integers:
-        """Advance all replicates until no time is left; ``state`` and ``left`` are used up."""
-        running = np.arange(state.shape[1])
+    def _simulated(self, state: Integers, rates: Floats, left: Floats, random: np.random.Generator) -> None:
+        """Advance all replicates in place until no time is left."""
+        running = np.flatnonzero((left > 0.0) & (state.sum(axis=0) > 0))
         while running.size:
             few = state[:, running].sum(axis=0) <= self._exact_cells
             self._events(state, rates, left, running[few], random)
             self._leap(state, rates, left, running[~few], random)
             running = running[(left[running] > 0.0) & (state[:, running].sum(axis=0) > 0)]
-        return state
 
     def _events(self, state: Integers, rates: Floats, left: Floats, who: Integers, random: np.random.Generator) -> None:
         """One exact event of each of these replicates."""
@@ -136,6 +154,17 @@ class ResistantClone:
 
 # Columns: division, division with mutation, death; division and death of a resistant cell.
 _CHANGES = np.array([[1, 0, -1, 0, 0], [0, 1, 0, 1, -1]], np.int64)
+
+
+def _start(log_parameters: Floats) -> Integers:
+    """[2, n] sensitive and resistant cells."""
+    return np.stack((np.rint(np.exp(log_parameters[:, 0])), np.zeros(len(log_parameters)))).astype(np.int64)
+
+
+def _rates(log_parameters: Floats) -> Floats:
+    """[5, n] birth, death, resistant birth, resistant death, mutation."""
+    _, birth, death, resistant_birth, resistant_death, mutation = np.exp(log_parameters).T
+    return np.stack((birth, birth * death, resistant_birth, resistant_birth * resistant_death, mutation))
 
 
 def _time_integral(growth: Floats, days: Floats) -> Floats:

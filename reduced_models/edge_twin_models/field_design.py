@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -13,8 +12,8 @@ from numpy.typing import NDArray
 from edge_twin.exposure import DoseEvent
 from edge_twin.field import Fraction, Treatment, treatment_steps
 from edge_twin_models.field_domain import Domain
-from edge_twin_models.field_teacher import PARAMETERS, REFERENCE_DOSE_MG, TEMOZOLOMIDE_PK, GliomaField
-from edge_twin_models.sampling import unit_points
+from edge_twin_models.field_teacher import PARAMETERS, REFERENCE_DOSE_MG, TEMOZOLOMIDE_PK, GliomaField, start_field
+from edge_twin_models.sampling import log_bounds, unit_points
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -25,8 +24,6 @@ MAX_STEP_DAYS = 2.0
 MAX_FRACTION_GY = 4.0
 FRACTIONS = 30
 DRUG_DAYS = 42
-CENTRE_MM = (-6.0, 2.0, 0.0)
-EDGE_MM = 2.5
 # Assumed: the family of starts around one tumour; a bundle is made for one patient's geometry.
 START: Mapping[str, tuple[float, float]] = {"radius_mm": (6.0, 10.0), "peak": (0.35, 0.9), "stretch": (0.85, 1.2)}
 TREATMENT: Mapping[str, tuple[float, float]] = {"fraction_gy": (0.0, MAX_FRACTION_GY), "first_day": (2.0, 21.0)}
@@ -50,14 +47,6 @@ class FieldSample:
     with_drug: NDArray[np.bool_]
 
 
-def start_field(domain: Domain, radius_mm: float, peak: float, stretch: float) -> Floats:
-    """[m] a smooth ellipsoid of cellularity, ``stretch`` times longer along the first axis than across."""
-    away = domain.positions_mm - np.array(CENTRE_MM[: domain.mask.ndim])
-    scale = np.array([stretch, *([stretch**-0.5] * (domain.mask.ndim - 1))])
-    distance = np.sqrt(((away / scale) ** 2).sum(axis=1))
-    return np.asarray(peak / (1.0 + np.exp((distance - radius_mm) / EDGE_MM)))
-
-
 def field_sample(domain: Domain, count: int, seed: int, *, quasi: bool = True) -> FieldSample:
     """A sample of the box, uniform in the logarithms of the parameters and in everything else.
 
@@ -67,12 +56,11 @@ def field_sample(domain: Domain, count: int, seed: int, *, quasi: bool = True) -
         seed: of the scrambling or of the generator.
         quasi: a scrambled Sobol sequence (training) or independent draws (calibration, certificate).
     """
-    bounds = [(math.log(p.low), math.log(p.high)) for p in PARAMETERS]
-    bounds += [*START.values(), *TREATMENT.values(), (0.0, 1.0)]
+    bounds = [*log_bounds(PARAMETERS), *START.values(), *TREATMENT.values(), (0.0, 1.0)]
     low, high = np.array(bounds).T
     points = low + (high - low) * unit_points(count, len(bounds), seed, quasi=quasi)
     size = len(PARAMETERS)
-    starts = np.column_stack([start_field(domain, *row) for row in points[:, size : size + 3].tolist()])
+    starts = np.hstack([start_field(domain, *row) for row in points[:, size : size + 3].tolist()])
     drug = points[:, size + 5] > 0.5  # noqa: PLR2004 - one half of the members
     return FieldSample(points[:, :size], starts, points[:, size + 3], np.floor(points[:, size + 4]), drug)
 
@@ -103,4 +91,4 @@ def run_sample(teacher: GliomaField, sample: FieldSample, executor: Executor | N
 
 def _run_member(work: tuple[GliomaField, Floats, Floats, Floats, Integers]) -> Floats:
     teacher, initial, log_parameters, steps, report = work
-    return teacher.run(initial, log_parameters, steps, report)[:, :, 0]
+    return teacher.fields(initial, log_parameters, steps, report)[:, :, 0]

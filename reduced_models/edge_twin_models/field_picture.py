@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from edge_twin.bundle import load_bundle
 from edge_twin.engines.numpy_field import NumpyField
-from edge_twin.field import FieldModel, Treatment
+from edge_twin.field import FieldModel, Treatment, treatment_steps
 from edge_twin_models import bundle_path
 from edge_twin_models.build_field import BUNDLE_ID, example_teacher
-from edge_twin_models.field_design import MAX_STEP_DAYS, REPORT_DAYS, field_sample, treatment, treatment_steps
+from edge_twin_models.field_design import MAX_STEP_DAYS, REPORT_DAYS, field_sample, treatment
 from edge_twin_models.field_teacher import TEMOZOLOMIDE_PK, GliomaField
 
 Floats = NDArray[np.float64]
@@ -26,7 +26,7 @@ FINEST = 1e-9  # of the colour scale of the difference
 
 
 def draw(path: Path) -> None:
-    """One patient of the box untreated by drug, with and without radiotherapy; slices and the total over time."""
+    """One member of the box under radiotherapy without the drug: slices through the middle on four days."""
     from matplotlib import pyplot as plt  # noqa: PLC0415 - the demo extra, only for pictures
 
     teacher, model = example_teacher(), FieldModel(load_bundle(bundle_path(BUNDLE_ID)))
@@ -35,16 +35,15 @@ def draw(path: Path) -> None:
     start, parameters = sample.initial, sample.log_parameters
     truth, answer = _both(teacher, model, start, parameters, given)
     figure, axes = plt.subplots(3, len(SHOWN), figsize=(9.0, 7.0), layout="constrained")
-    level = start.shape and teacher.domain.mask.shape[2] // 2
+    level = teacher.domain.mask.shape[2] // 2
     for column, index in enumerate(SHOWN):
         pair = [teacher.domain.grid(fields[index])[:, :, level] for fields in (truth, answer)]
         _slices(axes[:, column], pair, teacher.domain.mask[:, :, level], f"day {REPORT_DAYS[index]:.0f}")
     for row, name in zip(axes[:, 0], ("teacher", "reduced field", "difference"), strict=True):
         row.set_ylabel(name)
-    figure.suptitle(
-        f"Tumour cellularity in a synthetic brain, 30 × {sample.fraction_gy[0]:.1f} Gy from day {sample.first_day[0]:.0f}: "
-        f"{teacher.domain.voxels:,} voxels and {model.size} modes"
-    )
+    plan = f"30 × {sample.fraction_gy[0]:.1f} Gy from day {sample.first_day[0]:.0f}"
+    sizes = f"{teacher.domain.voxels:,} voxels and {model.size} modes"
+    figure.suptitle(f"Tumour cellularity in a synthetic brain, {plan}: {sizes}")
     figure.savefig(path, dpi=90)
     plt.close(figure)
 
@@ -54,7 +53,7 @@ def _both(
 ) -> tuple[Floats, Floats]:
     """[t, m] fields of teacher and reduced model."""
     steps, report = treatment_steps(TEMOZOLOMIDE_PK, REPORT_DAYS, given, MAX_STEP_DAYS)
-    truth = teacher.run(start, parameters, steps, report)[:, :, 0]
+    truth = teacher.fields(start, parameters, steps, report)[:, :, 0]
     coefficients = model.project(teacher.domain.grid(start[:, 0])).coefficients[None, :]
     run = model.run(NumpyField(model.operators), coefficients, parameters, REPORT_DAYS, given).checked()
     return truth, np.stack([model.field(state[0])[teacher.domain.mask] for state in run.coefficients])

@@ -11,16 +11,20 @@ non-negative under the forward-Euler step bound, because I + X + X²/2 = (I + (I
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_twin.bundle import FixedValue, Parameter
+from edge_twin.bundle import FixedValue
 from edge_twin.errors import BundleError
-from edge_twin.exposure import LinearPharmacokinetics
-from edge_twin_models.field_domain import Domain
-from edge_twin_models.teacher import Variable
+from edge_twin.exposure import DoseEvent, LinearPharmacokinetics
+from edge_twin.field import Treatment, treatment_steps
+from edge_twin_models.field_domain import Domain, synthetic_brain
+from edge_twin_models.sampling import BoxedParameter
+from edge_twin_models.teacher import TeacherParameter, Variable
 
 Floats = NDArray[np.float64]
 
@@ -36,18 +40,18 @@ TEMOZOLOMIDE_PK = LinearPharmacokinetics(np.array([[-DECAY_PER_DAY]]), VOLUME_L,
 
 # The spread is assumed: log-sd 0.3 for every parameter; the bounds are the training box, also assumed.
 PARAMETERS = (
-    Parameter("diffusion", "mm2/d", 0.025, 0.09, 0.012, 0.12, "P", f"{_TUTORIAL}; GliomaSolver report: 0.089"),
-    Parameter("proliferation", "/d", 0.05, 0.09, 0.02, 0.075, "P", f"{_TUTORIAL}; GliomaSolver report: 0.029"),
-    Parameter("radiosensitivity", "/Gy", 0.025, 0.09, 0.01, 0.06, "P", f"{_TUTORIAL}; α"),
-    Parameter(
+    BoxedParameter("diffusion", "mm2/d", 0.025, 0.09, "P", f"{_TUTORIAL}; GliomaSolver report: 0.089", 0.012, 0.12),
+    BoxedParameter("proliferation", "/d", 0.05, 0.09, "P", f"{_TUTORIAL}; GliomaSolver report: 0.029", 0.02, 0.075),
+    BoxedParameter("radiosensitivity", "/Gy", 0.025, 0.09, "P", f"{_TUTORIAL}; α", 0.01, 0.06),
+    BoxedParameter(
         "chemosensitivity",
         "L/umol/d",
         float(f"{0.5 / REFERENCE_UMOL_PER_L:.4g}"),
         0.09,
-        0.006,
-        0.06,
         "C",
         f"{_TUTORIAL}: 0.5 /d per reference dose; the reference dose taken as 135 mg [A] in {VOLUME_L} L [U]",
+        0.006,
+        0.06,
     ),
 )
 FIXED = (
@@ -57,6 +61,17 @@ FIXED = (
     FixedValue("drug_volume", "L", VOLUME_L, "U", "Ostermann et al. 2004, Clin Cancer Res 10:3728-36, from memory"),
     FixedValue("drug_reference_dose", "mg", REFERENCE_DOSE_MG, "A", "75 mg/m2 on 1.8 m2"),
 )
+
+CENTRE_MM = (-6.0, 2.0, 0.0)
+EDGE_MM = 2.5
+
+
+def start_field(domain: Domain, radius_mm: float = 8.0, peak: float = 0.7, stretch: float = 1.0) -> Floats:
+    """[m, 1] a smooth ellipsoid of cellularity, ``stretch`` times longer along the first axis than across [A]."""
+    away = domain.positions_mm - np.array(CENTRE_MM[: domain.mask.ndim])
+    scale = np.array([stretch, *([stretch**-0.5] * (domain.mask.ndim - 1))])
+    distance = np.sqrt(((away / scale) ** 2).sum(axis=1, keepdims=True))
+    return np.asarray(peak / (1.0 + np.exp((distance - radius_mm) / EDGE_MM)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,16 +83,34 @@ class GliomaField:
         step_days: longest substep.
     """
 
-    domain: Domain
+    domain: Domain = field(default_factory=lambda: synthetic_brain((28, 28, 24), 2.0))
     step_days: float = 0.25
 
-    name = "glioma-field"
-    states = (Variable("cellularity", "1"),)
-    parameters = PARAMETERS
-    inputs = (Variable("fraction_dose", "Gy"), Variable("dose", "mg"), Variable("initial_cellularity", "1"))
-    outputs = (Variable("tumour_cellularity", "mm3"), Variable("tumour_volume", "mm3"))
+    name: ClassVar[str] = "glioma-field"
+    states: ClassVar[tuple[Variable, ...]] = (Variable("cellularity", "1"),)
+    parameters: ClassVar[tuple[TeacherParameter, ...]] = PARAMETERS
+    inputs: ClassVar[tuple[Variable, ...]] = (
+        Variable("fraction_dose", "Gy"),
+        Variable("dose", "mg"),
+        Variable("initial_cellularity", "1"),
+    )
+    outputs: ClassVar[tuple[Variable, ...]] = (Variable("tumour_cellularity", "mm3"),)
 
-    def run(self, initial: Floats, log_parameters: Floats, steps: Floats, report: NDArray[np.int64]) -> Floats:
+    def run(self, log_parameters: Floats, doses: Sequence[DoseEvent], days: Floats) -> Floats:
+        """See ``Teacher.run``: total cellularity in mm³, [n, t], of the example's start without radiotherapy."""
+        start = start_field(self.domain).repeat(len(log_parameters), axis=1)
+        steps, report = treatment_steps(TEMOZOLOMIDE_PK, days, Treatment((), tuple(doses)), self.step_days)
+        return np.asarray(self.domain.voxel_volume * self.fields(start, log_parameters, steps, report).sum(axis=1).T)
+
+    def reference(self, log_parameters: Floats, doses: Sequence[DoseEvent], days: Floats) -> Floats:
+        """See ``Teacher.reference``: the same for one patient with a tenth of the step, [t]."""
+        return np.asarray(self.refined().run(log_parameters[None, :], doses, days)[0])
+
+    def refined(self) -> GliomaField:
+        """The teacher with a tenth of the step: it judges this one."""
+        return GliomaField(self.domain, self.step_days / 10.0)
+
+    def fields(self, initial: Floats, log_parameters: Floats, steps: Floats, report: NDArray[np.int64]) -> Floats:
         """Fields of an ensemble, each member with its own start.
 
         Args:
@@ -94,34 +127,30 @@ class GliomaField:
         """
         members = _Members.of(log_parameters)
         self._check_step(members)
-        wanted, fields = set(report.tolist()), []
-        field = np.array(initial, np.float64)
+        wanted, found = set(report.tolist()), []
+        state = np.array(initial, np.float64)
         for node, (days, exposure, gray) in enumerate(np.vstack(([0.0, 0.0, 0.0], steps)).tolist()):
-            field = self._advanced(field, members, days, exposure)
-            field *= members.survival(gray)
+            state = self._advanced(state, members, days, exposure)
+            state *= members.survival(gray)
             if node in wanted:
-                fields.append(field.copy())
-        return np.stack(fields)
-
-    def reference(self, initial: Floats, log_parameters: Floats, steps: Floats, report: NDArray[np.int64]) -> Floats:
-        """The same with a tenth of the step: it judges ``run``."""
-        return GliomaField(self.domain, self.step_days / 10.0).run(initial, log_parameters, steps, report)
+                found.append(state.copy())
+        return np.stack(found)
 
     def _check_step(self, members: _Members) -> None:
         if not float(members.diffusion.max()) * self.step_days <= self.domain.stable_step_mm2:
             raise BundleError(f"{self.step_days} d is too long for this grid", reason="step_unstable")
 
-    def _advanced(self, field: Floats, members: _Members, days: float, exposure: float) -> Floats:
+    def _advanced(self, state: Floats, members: _Members, days: float, exposure: float) -> Floats:
         if days <= 0.0:
-            return field
+            return state
         count = math.ceil(days / self.step_days - 1e-9)
         half_kill = np.exp(-0.5 * members.chemosensitivity * exposure / count)
         for _ in range(count):
-            field = self._substep(field, members, days / count, half_kill)
-        return field
+            state = self._substep(state, members, days / count, half_kill)
+        return state
 
-    def _substep(self, field: Floats, members: _Members, days: float, half_kill: Floats) -> Floats:
-        grown = logistic(field * half_kill, members.proliferation * (0.5 * days))
+    def _substep(self, state: Floats, members: _Members, days: float, half_kill: Floats) -> Floats:
+        grown = logistic(state * half_kill, members.proliferation * (0.5 * days))
         flow = (members.diffusion * days) * (self.domain.diffusion @ grown)
         spread = grown + flow + 0.5 * (members.diffusion * days) * (self.domain.diffusion @ flow)
         return logistic(spread, members.proliferation * (0.5 * days)) * half_kill
@@ -145,7 +174,7 @@ class _Members:
         return np.asarray(np.exp(-self.radiosensitivity * gray * (1.0 + gray / ALPHA_BETA_GY)))
 
 
-def logistic(field: Floats, growth: Floats) -> Floats:
+def logistic(state: Floats, growth: Floats) -> Floats:
     """Exact logistic growth, carrying capacity 1, over a time in which the exponent grows by ``growth``."""
     raised = np.exp(growth)
-    return np.asarray(field * raised / (1.0 + field * (raised - 1.0)))
+    return np.asarray(state * raised / (1.0 + state * (raised - 1.0)))

@@ -1,13 +1,49 @@
-"""Points of the unit cube: a scrambled Sobol sequence for designs, independent draws for certificates."""
+"""Points of a box of parameters: a scrambled Sobol sequence for designs, independent draws for certificates."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_twin_models.teacher import TeacherParameter
+
 Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class BoxedParameter(TeacherParameter):
+    """A teacher's parameter with the box in which it is reduced.
+
+    Attributes:
+        low, high: bounds; the box is assumed unless the card says otherwise.
+    """
+
+    low: float
+    high: float
+
+    def as_json(self) -> dict[str, Any]:
+        """As the manifest of a bundle writes it."""
+        return {
+            "name": self.name,
+            "unit": self.unit,
+            "prior": {"kind": "lognormal", "typical": self.typical, "omega2": self.omega2},
+            "low": self.low,
+            "high": self.high,
+            "mark": self.mark,
+            "source": self.source,
+            "omega2_mark": "A",
+            "box_mark": "A",
+        }
+
+
+def log_bounds(parameters: Sequence[BoxedParameter]) -> list[tuple[float, float]]:
+    """Natural logarithms of the bounds of each parameter."""
+    return [(math.log(parameter.low), math.log(parameter.high)) for parameter in parameters]
 
 
 def unit_points(count: int, dimensions: int, seed: int, *, quasi: bool) -> Floats:

@@ -38,7 +38,7 @@ def main() -> None:
     given = treatment(sample, int(np.flatnonzero(sample.with_drug)[0]))
     steps, report = member_steps(sample, int(np.flatnonzero(sample.with_drug)[0]))
     part = (sample.initial[:, :TEACHER_MEMBERS], sample.log_parameters[:TEACHER_MEMBERS])
-    exact = fastest(lambda: teacher.run(*part, steps, report), repeats) * MEMBERS / TEACHER_MEMBERS
+    exact = fastest(lambda: teacher.fields(*part, steps, report), repeats) * MEMBERS / TEACHER_MEMBERS
     starts = np.stack([model.project(teacher.domain.grid(one)).coefficients for one in sample.initial.T])
     print(f"| teacher, {TEACHER_MEMBERS} members scaled | {exact:,.0f} | 1 |")
     for name, make in CANDIDATES.items():

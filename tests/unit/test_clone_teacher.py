@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from edge_twin.errors import BundleError
+from edge_twin.exposure import DoseEvent
 from edge_twin_models.clone_teacher import PARAMETERS, Cells, ResistantClone
 
 Floats = NDArray[np.float64]
@@ -21,7 +23,7 @@ LEAPS = ResistantClone(exact_cells=0)
 def runs(teacher: ResistantClone, row: dict[str, float], days: float, count: int, seed: int) -> Cells:
     """Replicates of one row; what is not named is as good as zero."""
     values = [row.get(parameter.name, NEVER) for parameter in PARAMETERS]
-    return teacher.run(np.tile(np.log(values), (count, 1)), np.full(count, days), seed)
+    return teacher.replicates(np.tile(np.log(values), (count, 1)), np.full(count, days), seed)
 
 
 def share_error(share: float, count: int) -> float:
@@ -98,7 +100,7 @@ def test_leaps_and_events_give_the_same_distribution_of_resistant_cells() -> Non
         "resistant_death_to_birth": 0.5,
         "mutation": 3e-3,
     }
-    count = 3000
+    count = 1200
     one, two = (
         np.sort(runs(teacher, row, 40.0, count, 5 + k).resistant) for k, teacher in enumerate((EVERY_EVENT, HYBRID))
     )
@@ -113,3 +115,17 @@ def test_the_same_seed_gives_the_same_cells_and_another_does_not() -> None:
     assert np.array_equal(first.sensitive, again.sensitive)
     assert np.array_equal(first.resistant, again.resistant)
     assert not np.array_equal(first.sensitive, other.sensitive)
+
+
+def test_the_teacher_answers_like_every_other_one() -> None:
+    rows = np.log([[parameter.typical for parameter in PARAMETERS]] * 3)
+    days = np.array([0.0, 30.0, 60.0])
+    paths = HYBRID.run(rows, (), days)
+    assert paths.shape == (3, 3)
+    assert (paths[:, 0] == 0.0).all()
+    assert np.array_equal(paths, HYBRID.run(rows, (), days))
+    small = np.log([50.0, 0.1, 1.3, 0.1, 0.5, 0.01])
+    assert HYBRID.reference(small, (), days).shape == (3,)
+    with pytest.raises(BundleError) as caught:
+        HYBRID.run(rows, [DoseEvent(0.0, 1.0)], days)
+    assert caught.value.reason == "teacher_takes_no_doses"

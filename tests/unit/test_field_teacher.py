@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from edge_twin.errors import BundleError
+from edge_twin.exposure import DoseEvent
 
 pytest.importorskip("scipy", reason="the teacher needs it")
 
@@ -49,7 +50,7 @@ def test_diffusion_is_symmetric_and_conserves_mass_on_any_mask(seed: int, shape:
     assert np.linalg.eigvalsh(operator).max() < 1e-12
     start = np.random.default_rng(seed).random((domain.voxels, 1))
     teacher = GliomaField(domain, step_days=0.25)
-    end = teacher.run(start, parameters(k=NO_GROWTH), daily(20), np.array([20]))[0]
+    end = teacher.fields(start, parameters(k=NO_GROWTH), daily(20), np.array([20]))[0]
     assert end.sum() == pytest.approx(start.sum(), rel=1e-10)
     assert end.min() >= 0.0
     assert end.max() <= start.max() + 1e-12
@@ -60,9 +61,9 @@ def test_a_step_beyond_the_bound_is_refused() -> None:
     assert domain.stable_step_mm2 == pytest.approx(1.0 / 6.0)
     start = np.full((125, 1), 0.5)
     with pytest.raises(BundleError) as caught:
-        GliomaField(domain, step_days=2.0).run(start, parameters(d=0.1), daily(1), np.array([1]))
+        GliomaField(domain, step_days=2.0).fields(start, parameters(d=0.1), daily(1), np.array([1]))
     assert caught.value.reason == "step_unstable"
-    GliomaField(domain, step_days=1.0).run(start, parameters(d=0.1), daily(1), np.array([1]))
+    GliomaField(domain, step_days=1.0).fields(start, parameters(d=0.1), daily(1), np.array([1]))
 
 
 @pytest.mark.parametrize(
@@ -83,7 +84,7 @@ def test_what_is_no_domain_is_refused(mask: NDArray[np.bool_], spacing: tuple[fl
 
 def test_a_uniform_field_grows_like_the_logistic_equation() -> None:
     domain = synthetic_brain((9, 9, 9), 2.0)
-    end = GliomaField(domain).run(np.full((domain.voxels, 1), 0.1), parameters(), daily(60), np.array([60]))[0]
+    end = GliomaField(domain).fields(np.full((domain.voxels, 1), 0.1), parameters(), daily(60), np.array([60]))[0]
     expected = 1.0 / (1.0 + 9.0 * math.exp(-K * 60.0))
     assert end == pytest.approx(np.full_like(end, expected), rel=1e-12)
     assert logistic(np.array([0.1]), np.array([K * 60.0])) == pytest.approx(expected, rel=1e-12)
@@ -94,7 +95,7 @@ def test_two_gray_leave_the_linear_quadratic_share(alpha: float, share: float) -
     domain = synthetic_brain((7, 7), 2.0)
     start = np.full((domain.voxels, 1), 0.3)
     steps = np.array([[0.0, 0.0, 2.0]])
-    end = GliomaField(domain).run(start, parameters(alpha=alpha), steps, np.array([1]))[0]
+    end = GliomaField(domain).fields(start, parameters(alpha=alpha), steps, np.array([1]))[0]
     assert end / start == pytest.approx(np.full_like(start, share), abs=5e-5)
 
 
@@ -104,7 +105,7 @@ def test_a_reference_dose_kills_what_its_exposure_says() -> None:
     per_dose = 0.5 / REFERENCE_UMOL_PER_L  # 0.5 /d at the concentration of one reference dose
     exposure = REFERENCE_UMOL_PER_L / DECAY_PER_DAY
     steps = np.array([[1.0, exposure, 0.0]])
-    end = GliomaField(domain).run(start, parameters(k=NO_GROWTH, s=per_dose), steps, np.array([1]))[0]
+    end = GliomaField(domain).fields(start, parameters(k=NO_GROWTH, s=per_dose), steps, np.array([1]))[0]
     assert end / start == pytest.approx(np.full_like(start, math.exp(-0.5 / 9.242)), rel=1e-9)
 
 
@@ -113,7 +114,7 @@ def test_fronts_travel_at_two_root_dk() -> None:
     domain = uniform_domain(np.ones((480, 2), np.bool_), (0.25, 0.25))
     start = np.where(domain.positions_mm[:, :1] < -55.0, 1.0, 0.0)
     report = np.array([300, 450])
-    fields = GliomaField(domain, step_days=0.125).run(start, parameters(), daily(450), report)[:, :, 0]
+    fields = GliomaField(domain, step_days=0.125).fields(start, parameters(), daily(450), report)[:, :, 0]
     fronts = [float(np.interp(-0.5, -field[::2], domain.positions_mm[::2, 0])) for field in fields]
     speed = (fronts[1] - fronts[0]) / 150.0
     mean_time = 150.0 / math.log(450.0 / 300.0)
@@ -126,8 +127,8 @@ def test_splitting_converges_at_second_order() -> None:
     domain = synthetic_brain((10, 10, 8), 2.0)
     centre = np.exp(-(domain.positions_mm**2).sum(axis=1) / 40.0)[:, None]
     steps = daily(16, gray=0.0, exposure=1.0)
-    exact = GliomaField(domain, 1.0 / 64.0).run(centre, parameters(), steps, np.array([16]))
-    ends = [GliomaField(domain, step).run(centre, parameters(), steps, np.array([16])) for step in (1.0, 0.5, 0.25)]
+    exact = GliomaField(domain, 1.0 / 64.0).fields(centre, parameters(), steps, np.array([16]))
+    ends = [GliomaField(domain, step).fields(centre, parameters(), steps, np.array([16])) for step in (1.0, 0.5, 0.25)]
     errors = [float(np.abs(end - exact).max()) for end in ends]
     assert all(3.3 < coarse / fine < 5.0 for coarse, fine in pairwise(errors))
 
@@ -137,7 +138,7 @@ def test_the_shipped_step_is_fine_enough() -> None:
     centre = 0.8 * np.exp(-(domain.positions_mm**2).sum(axis=1) / 60.0)[:, None]
     steps, report = daily(30, gray=2.0, exposure=1.0), np.array([0, 15, 30])
     teacher, worst = GliomaField(domain), parameters(d=0.12, k=0.075)
-    run, reference = (method(centre, worst, steps, report) for method in (teacher.run, teacher.reference))
+    run, reference = (some.fields(centre, worst, steps, report) for some in (teacher, teacher.refined()))
     assert np.array_equal(run[0], centre)
     assert np.abs(run.sum(axis=1) / reference.sum(axis=1) - 1.0).max() < 1e-4
 
@@ -149,3 +150,15 @@ def test_the_synthetic_brain_has_grey_matter_and_a_ventricle() -> None:
     assert not domain.mask[20, 15, 13]
     assert set(np.unique(domain.relative_diffusivity[domain.mask])) == {0.2, 1.0}
     assert domain.grid(np.ones(domain.voxels)).sum() == domain.voxels
+
+
+def test_the_teacher_answers_like_every_other_one() -> None:
+    teacher = GliomaField(synthetic_brain((12, 12, 10), 4.0))
+    rows, days = np.repeat(parameters(d=0.02), 2, axis=0), np.array([0.0, 5.0, 10.0])
+    doses = [DoseEvent(float(day), 135.0) for day in range(10)]
+    untreated, treated = teacher.run(rows, [], days), teacher.run(rows, doses, days)
+    assert untreated.shape == (2, 3)
+    assert np.array_equal(untreated[:, 0], treated[:, 0])
+    assert (treated[:, 2] < untreated[:, 2]).all()
+    # A step spreads the exposure of a dose evenly: what that costs is far below what is certified.
+    assert treated[0] == pytest.approx(teacher.reference(rows[0], doses, days), rel=1e-3)

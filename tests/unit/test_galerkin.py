@@ -77,7 +77,7 @@ def test_with_every_voxel_as_a_mode_student_and_teacher_agree() -> None:
     report = np.array([0, 2, 21, 31])  # the first step has no length and is not divided
     fine = np.vstack([STEPS[:1], np.repeat(STEPS[1:] / [4.0, 4.0, 1.0], 4, axis=0)])
     fine[1:, 2] *= np.tile([0.0, 0.0, 0.0, 1.0], len(STEPS) - 1)
-    truth = GliomaField(small, 0.05).run(start, PARAMETERS, STEPS, report)
+    truth = GliomaField(small, 0.05).fields(start, PARAMETERS, STEPS, report)
     nodes = np.where(report > 0, 4 * report - 3, 0)
     states = NumpyField(project_equation(basis, small)).run(basis.project(start), PARAMETERS, fine, nodes)
     rebuilt = np.stack([basis.rebuild(state) for state in states])
