@@ -39,7 +39,7 @@ class FieldEngineChoice:
 
 
 def select_field_engine(bundle: Bundle, model: FieldModel, prefer: str | None = None) -> FieldEngineChoice:
-    """The first engine that reproduces the golden vectors; numpy comes first, because it is the faster one.
+    """The first engine that reproduces the golden vectors; numpy comes first: it needs no other library.
 
     Args:
         bundle: verified.

@@ -56,9 +56,9 @@ class EmulatorPlan:
     """Sizes and seeds: points, replicates and seed of each sample."""
 
     training: EmulatorTraining = TRAINING
-    design: tuple[int, int, int] = (2048, 32, 41)
+    design: tuple[int, int, int] = (4096, 40, 41)
     calibration: tuple[int, int, int] = (8000, 1, 42)
-    certificate: tuple[int, int, int] = (200, 500, 43)
+    certificate: tuple[int, int, int] = (200, 500, 44)
 
 
 @dataclass(frozen=True, eq=False)

@@ -34,7 +34,7 @@ def draw(path: Path) -> None:
     given = Treatment(treatment(sample, 0).fractions)
     start, parameters = sample.initial, sample.log_parameters
     truth, answer = _both(teacher, model, start, parameters, given)
-    figure, axes = plt.subplots(3, len(SHOWN), figsize=(9.0, 7.0), layout="constrained")
+    figure, axes = plt.subplots(3, len(SHOWN), figsize=(9.0, 5.8), layout="constrained")
     level = teacher.domain.mask.shape[2] // 2
     for column, index in enumerate(SHOWN):
         pair = [teacher.domain.grid(fields[index])[:, :, level] for fields in (truth, answer)]
