@@ -8,7 +8,6 @@ extracted. What the manifest does not list may not be there. During a build a bu
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -18,7 +17,6 @@ from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +26,7 @@ from edge_twin.bundle_files import archive_files, directory_files, read_file
 from edge_twin.errors import BundleError
 from edge_twin.exposure import DoseEvent, LinearPharmacokinetics
 from edge_twin.manifest import Reader, release
+from edge_twin.npz import read_arrays
 from edge_twin.signing import BUNDLE_TYPE, DEVELOPMENT_TRUST, TrustedKey, TrustedKeys
 from edge_twin.version import RUNTIME_VERSION
 
@@ -201,9 +200,9 @@ class Bundle:
             BundleError: ``malformed`` when the file does not hold the three arrays.
         """
         try:
-            with np.load(io.BytesIO(self.files[self.engine.golden]), allow_pickle=False) as arrays:
-                loaded = [np.asarray(arrays[name], np.float64) for name in ("log_parameters", "steps", "output")]
-        except (KeyError, ValueError, OSError, EOFError, TypeError, AttributeError, BadZipFile) as error:
+            arrays = read_arrays(self.files[self.engine.golden])
+            loaded = [np.asarray(arrays[name], np.float64) for name in ("log_parameters", "steps", "output")]
+        except (KeyError, ValueError) as error:
             raise BundleError("the golden vectors cannot be read", reason="malformed") from error
         golden = Golden(*loaded)
         members = len(golden.log_parameters)

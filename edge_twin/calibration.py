@@ -8,8 +8,6 @@ no licence for confidence.
 
 from __future__ import annotations
 
-from statistics import NormalDist
-
 from edge_twin.contract import Coverage
 
 NOMINAL_MISS = 0.05  # of a 95 % interval
@@ -26,5 +24,10 @@ def aimed_miss(coverage: Coverage) -> float:
 
 def widening(coverage: Coverage) -> float:
     """Factor, at least 1, on the half-width of the interval on the log scale."""
+    aimed = aimed_miss(coverage)
+    if aimed == NOMINAL_MISS:
+        return 1.0
+    from statistics import NormalDist  # noqa: PLC0415 - half a megabyte that most patients never need
+
     normal = NormalDist()
-    return normal.inv_cdf(1.0 - 0.5 * aimed_miss(coverage)) / normal.inv_cdf(1.0 - 0.5 * NOMINAL_MISS)
+    return normal.inv_cdf(1.0 - 0.5 * aimed) / normal.inv_cdf(1.0 - 0.5 * NOMINAL_MISS)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from statistics import NormalDist
 from typing import Protocol
 
 import numpy as np
@@ -55,6 +56,7 @@ class Refusal(StrEnum):
     FUTURE_DATA = "observations_from_the_future"
     IMPLAUSIBLE_DATA = "implausible_observations_held"
     CONFLICTING_DOSES = "conflicting_doses"
+    STUDENT_HANDED_OVER = "student_handed_over"  # some or all members computed by the mechanistic model
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,49 @@ class Coverage:
     inside: int = 0
 
 
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """Counts of an ensemble with who computed them and how sure they are of their teacher.
+
+    Attributes:
+        counts: [t, n] in 10*9/L.
+        by_student: [n] whether a learned student answered for the member; nobody where there is none.
+        refusals: why a student did not answer for all, as stable words; empty when it did, or there is none.
+        engines: names of the engines that took part, the student's first.
+        log_half_width: simultaneous 95 % half-width of ln(student) - ln(teacher), from its split-conformal
+            calibration; 0 when no student answered. It says nothing about teacher against patient.
+    """
+
+    counts: Matrix
+    by_student: NDArray[np.bool_]
+    refusals: tuple[str, ...]
+    engines: tuple[str, ...]
+    log_half_width: float = 0.0
+
+    @property
+    def log_sd(self) -> Vector:
+        """[n] standard deviation of ln(answer) - ln(teacher); 0 for members that no student computed."""
+        return np.where(self.by_student, log_sd_of(self.log_half_width), 0.0)
+
+    @property
+    def note(self) -> str:
+        """One sentence for a person."""
+        if not self.refusals:
+            who = "the learned student" if self.by_student.any() else "the mechanistic model"
+            return f"computed by {who} ({self.engines[0]})"
+        handed = int((~self.by_student).sum())
+        why = ", ".join(self.refusals)
+        return f"{handed} of {len(self.by_student)} members computed by the mechanistic model: {why}"
+
+
+def log_sd_of(log_half_width: float) -> float:
+    """The standard deviation whose 95 % interval has this half-width.
+
+    The half-width holds for all times at once, so that for a single time the deviation is on the safe side.
+    """
+    return log_half_width / NormalDist().inv_cdf(0.975)
+
+
 class Model(Protocol):
     """What the twin needs of a reduced model (see ``reduced_model.ReducedModel``)."""
 
@@ -106,6 +151,10 @@ class Model(Protocol):
         """Standard deviation of ln(measured) - ln(modelled)."""
 
     @property
+    def surrogate_log_sd(self) -> float:
+        """Largest standard deviation of ln(modelled) - ln(teacher); 0 for the teacher's own equations."""
+
+    @property
     def log_box(self) -> tuple[Vector, Vector]:
         """Bounds of the log parameters, two arrays [parameters]: the validity envelope."""
 
@@ -120,6 +169,9 @@ class Model(Protocol):
 
     def simulate(self, log_parameters: Matrix, doses: tuple[DoseEvent, ...], times_days: Vector) -> Matrix:
         """Outputs at ``times_days``, shape [times, members], starting at steady state."""
+
+    def answer(self, log_parameters: Matrix, doses: tuple[DoseEvent, ...], times_days: Vector) -> Answer:
+        """The outputs of ``simulate`` with who computed them."""
 
 
 @dataclass(frozen=True)
@@ -207,6 +259,9 @@ class Forecast:
         interval_widening: factor, at least 1, on the log half-width of every interval, from misses counted on
             this patient and from counts that do not fit the model.
         p_mismatch: probability that counts look at least as strange as these when the model is right.
+        surrogate_log_half_width: 95 % half-width of ln(student) - ln(teacher), 0 without a student; it is inside
+            all intervals and ``p_anc_below_0_5``.
+        residual_log_sd: standard deviation of ln(measured) - ln(teacher), inside ``lower`` and ``upper``.
     """
 
     origin: datetime
@@ -223,6 +278,8 @@ class Forecast:
     interval_counted: bool
     interval_widening: float = 1.0
     p_mismatch: float = 1.0
+    surrogate_log_half_width: float = 0.0
+    residual_log_sd: float = 0.0
 
     def band_at(self, moment: datetime) -> tuple[float, float]:
         """The prediction interval for a count measured at ``moment`` (linear between grid points)."""
@@ -250,7 +307,14 @@ class Posterior:
 
 @dataclass(frozen=True)
 class TwinOutput:
-    """What the step says; nothing here was clamped or hidden."""
+    """What the step says; nothing here was clamped or hidden.
+
+    Attributes:
+        now, features, flags, refusals, forecast, posterior: see their types.
+        model_id: name and version of the model's bundle.
+        engine: who computed the forecast, joined by commas; a hand-over is named ``mechanistic (...)``.
+        handed_over: why a learned student did not answer for all members, as stable words of its guards.
+    """
 
     now: datetime
     features: tuple[Feature, ...]
@@ -260,3 +324,4 @@ class TwinOutput:
     posterior: Posterior | None = None
     model_id: str = ""
     engine: str = ""
+    handed_over: tuple[str, ...] = ()

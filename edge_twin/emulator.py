@@ -7,23 +7,20 @@ teacher runs that training has not seen (split conformal).
 
 from __future__ import annotations
 
-import io
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from zipfile import BadZipFile
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edge_twin.bundle import Bundle, members_outside
-from edge_twin.engines import NUMPY
 from edge_twin.engines.network_engines import CANDIDATES, LAYERS, NetworkEngine
+from edge_twin.engines.selection import first_right, preferred_order
 from edge_twin.errors import BundleError
 from edge_twin.manifest import Reader
-
-_LOG = logging.getLogger(__name__)
+from edge_twin.npz import read_arrays
 
 DISTRIBUTION_EMULATOR = "distribution_emulator"
 """Engine kind in the manifest."""
@@ -153,8 +150,7 @@ class Emulator:
         return CountDistribution(none, raw[:, 1], np.exp(0.5 * raw[:, 2]), self.shape)
 
 
-@dataclass(frozen=True)
-class EmulatorEngineChoice:
+class EmulatorEngineChoice(NamedTuple):
     """The engine that passed the golden vectors, and why others were refused (by name)."""
 
     engine: NetworkEngine
@@ -178,19 +174,13 @@ def select_emulator_engine(bundle: Bundle, emulator: Emulator, prefer: str | Non
     Raises:
         BundleError: ``engine_unknown``, ``no_engine``.
     """
-    if prefer is not None and prefer not in CANDIDATES:
-        raise BundleError(f"there is no engine {prefer!r}", reason="engine_unknown")
-    refused: dict[str, str] = {}
-    for name in dict.fromkeys([prefer, NUMPY] if prefer else CANDIDATES):
-        try:
-            engine = CANDIDATES[name](bundle, emulator.arrays, emulator.litert)
-            check_emulator_golden(engine, bundle)
-        except BundleError as error:
-            refused[name] = f"{error.reason}: {error}"
-            _LOG.warning("engine %s refused for bundle %s: %s", name, bundle.id, refused[name])
-        else:
-            return EmulatorEngineChoice(engine, MappingProxyType(refused))
-    raise BundleError("; ".join(f"{name}: {why}" for name, why in refused.items()), reason="no_engine")
+    engine, refused = first_right(
+        preferred_order(CANDIDATES, prefer),
+        lambda name, settings: CANDIDATES[name](bundle, emulator, settings),
+        lambda engine: check_emulator_golden(engine, bundle),
+        f"bundle {bundle.id}",
+    )
+    return EmulatorEngineChoice(engine, refused)
 
 
 def check_emulator_golden(engine: NetworkEngine, bundle: Bundle) -> float:
@@ -213,22 +203,18 @@ def check_emulator_golden(engine: NetworkEngine, bundle: Bundle) -> float:
     return difference
 
 
-_UNREADABLE = (KeyError, ValueError, OSError, EOFError, TypeError, AttributeError, BadZipFile)
-
-
 def _raw(bundle: Bundle) -> Floats:
     try:
-        with np.load(io.BytesIO(bundle.files[bundle.engine.golden]), allow_pickle=False) as arrays:
-            return np.asarray(arrays["raw"], np.float64)
-    except _UNREADABLE as error:
+        return np.asarray(read_arrays(bundle.files[bundle.engine.golden])["raw"], np.float64)
+    except (KeyError, ValueError) as error:
         raise BundleError("the golden outputs cannot be read", reason="malformed") from error
 
 
 def _arrays(files: Mapping[str, bytes], name: str) -> dict[str, Singles]:
     try:
-        with np.load(io.BytesIO(files[name]), allow_pickle=False) as loaded:
-            arrays = {key: np.ascontiguousarray(loaded[key], np.float32) for key in LAYERS}
-    except _UNREADABLE as error:
+        loaded = read_arrays(files[name])
+        arrays = {key: np.ascontiguousarray(loaded[key], np.float32) for key in LAYERS}
+    except (KeyError, ValueError) as error:
         raise BundleError("the weights cannot be read", reason="malformed") from error
     if not all(bool(np.isfinite(array).all()) for array in arrays.values()):
         raise BundleError("a weight is not finite", reason="malformed")

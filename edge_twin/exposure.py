@@ -249,7 +249,7 @@ def _nodes(schedule: _Schedule, wanted: Integers, max_step: int) -> Integers:
     """All times at which something is asked or changes, and no gap longer than ``max_step``."""
     changes = np.concatenate((schedule.start, schedule.stop))
     graded = (changes[:, None] + _ticks(GRADING_DAYS)).ravel()
-    fixed = np.unique(np.concatenate(([0], wanted, changes, graded)))
+    fixed = _distinct(np.concatenate(([0], wanted, changes, graded)))
     fixed = fixed[fixed <= wanted[-1]]
     pieces = [
         low + (np.arange(count, dtype=np.int64) * (high - low)) // count
@@ -257,6 +257,12 @@ def _nodes(schedule: _Schedule, wanted: Integers, max_step: int) -> Integers:
         for count in [-(-(high - low) // max_step)]
     ]
     return np.concatenate([*pieces, fixed[-1:]]).astype(np.int64)
+
+
+def _distinct(values: Integers) -> Integers:
+    """Sorted, each once; ``numpy.unique`` would load the masked arrays for it, a megabyte."""
+    ordered = np.sort(values)
+    return ordered[np.append(True, np.diff(ordered) > 0)]
 
 
 def _propagate(pk: LinearPharmacokinetics, schedule: _Schedule, nodes: Integers) -> tuple[Floats, Floats]:

@@ -7,11 +7,9 @@ treatments it was made for, the distance of a state from those of the training, 
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +19,7 @@ from edge_twin.engines.numpy_field import PARAMETERS, FieldEngine, ReducedOperat
 from edge_twin.errors import BundleError
 from edge_twin.exposure import DoseEvent, LinearPharmacokinetics, exposure_grid
 from edge_twin.manifest import Reader
+from edge_twin.npz import read_arrays
 
 REACTION_DIFFUSION_POD = "reaction_diffusion_pod"
 """Engine kind in the manifest."""
@@ -354,9 +353,9 @@ def _nodes(days: Floats, events: Floats, max_step_days: float) -> Floats:
 
 def _arrays(files: Mapping[str, bytes], name: str) -> dict[str, Floats]:
     try:
-        with np.load(io.BytesIO(files[name]), allow_pickle=False) as loaded:
-            arrays = {key: np.ascontiguousarray(loaded[key], np.float64) for key in ARRAYS}
-    except (KeyError, ValueError, OSError, EOFError, TypeError, AttributeError, BadZipFile) as error:
+        loaded = read_arrays(files[name])
+        arrays = {key: np.ascontiguousarray(loaded[key], np.float64) for key in ARRAYS}
+    except (KeyError, ValueError) as error:
         raise BundleError("the arrays of the field cannot be read", reason="malformed") from error
     if not all(bool(np.isfinite(array).all()) for array in arrays.values()):
         raise BundleError("an array of the field is not finite", reason="malformed")

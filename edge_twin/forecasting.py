@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
 
 import numpy as np
 
 from edge_twin.calibration import widening
-from edge_twin.contract import Coverage, Forecast, Matrix, Model, Vector
+from edge_twin.contract import Answer, Coverage, Forecast, Matrix, Model, Vector
 from edge_twin.exposure import DoseEvent
 from edge_twin.innovation import Innovations
 from edge_twin.program import Program
@@ -37,11 +38,20 @@ class Trajectories(NamedTuple):
     """An ensemble run.
 
     Attributes:
-        days: shape [t]; counts: 10*9/L, shape [t, members].
+        days: shape [t]; answer: counts in 10*9/L, shape [t, members], and who computed them.
     """
 
     days: Vector
-    counts: Matrix
+    answer: Answer
+
+    @property
+    def counts(self) -> Matrix:
+        """10*9/L, shape [t, members]."""
+        return self.answer.counts
+
+    def with_counts(self, counts: Matrix) -> Trajectories:
+        """The same run with other counts."""
+        return self._replace(answer=replace(self.answer, counts=counts))
 
 
 def run_ensemble(
@@ -51,7 +61,7 @@ def run_ensemble(
     last = max(span.now_day + program.horizon_days, doses[-1].start_day + CYCLE_DAYS)
     first = min(0.0, np.floor(span.first_day / GRID_DAYS) * GRID_DAYS)
     days = np.arange(first, last + GRID_DAYS, GRID_DAYS)
-    return Trajectories(days, model.simulate(ensemble, doses, days))
+    return Trajectories(days, model.answer(ensemble, doses, days))
 
 
 def summarise(  # noqa: PLR0913 - each argument is one ingredient of the forecast and named at the call
@@ -67,12 +77,16 @@ def summarise(  # noqa: PLR0913 - each argument is one ingredient of the forecas
 ) -> Forecast:
     """Forecast of one ensemble run; see :class:`~edge_twin.contract.Forecast`.
 
-    The spread about the median is widened first, on the log scale, by what was counted on this patient and
-    by the innovations when they do not fit, so that intervals and probabilities tell the same.
+    A student's error against its teacher is added to every member, then the spread about the median is widened
+    by what was counted on this patient and by the innovations when they do not fit; both on the log scale, and
+    before intervals and probabilities are taken, so that these tell the same.
     """
     factor = interval_widening(coverage, compared, program)
-    run = widened(run, factor)
+    student_median = np.median(run.counts, axis=1) if run.answer.by_student.any() else None
+    run = widened(with_surrogate_error(run, seed), factor)
     median, state_lower, state_upper = median_and_interval(run.counts)
+    if student_median is not None:  # the draws of the error may not move the centre
+        median = student_median
     _, lower, upper = median_and_interval(_as_measured(run.counts, factor * residual_log_sd, seed))
     ahead = run.days >= span.now_day
     lowest = int(np.argmin(np.where(run.days >= 0.0, median, np.inf)))
@@ -92,6 +106,8 @@ def summarise(  # noqa: PLR0913 - each argument is one ingredient of the forecas
         interval_counted=coverage.seen >= needed,
         interval_widening=factor,
         p_mismatch=compared.p_mismatch,
+        surrogate_log_half_width=run.answer.log_half_width,
+        residual_log_sd=residual_log_sd,
     )
 
 
@@ -107,7 +123,25 @@ def widened(run: Trajectories, factor: float) -> Trajectories:
         return run
     logs = np.log(np.maximum(run.counts, SMALLEST_STATE))
     centre = np.median(logs, axis=1, keepdims=True)
-    return Trajectories(run.days, np.exp(centre + factor * (logs - centre)))
+    return run.with_counts(np.exp(centre + factor * (logs - centre)))
+
+
+def with_surrogate_error(run: Trajectories, seed: int) -> Trajectories:
+    """Each member that a student computed, moved by one draw of the student's error; others stay as they are."""
+    return run.with_counts(moved_by_surrogate_error(run.answer, seed))
+
+
+def moved_by_surrogate_error(answer: Answer, seed: int) -> Matrix:
+    """Counts [t, n] after one draw of the student's error for each member, the same at all times.
+
+    Args:
+        answer: of a model.
+        seed: of the draws.
+    """
+    if not answer.by_student.any():
+        return answer.counts
+    draws = np.random.default_rng([seed, 6]).standard_normal(answer.counts.shape[1])
+    return np.asarray(answer.counts * np.exp(answer.log_sd * draws))
 
 
 def probability_below(run: Trajectories, when: np.ndarray, threshold: float) -> float:
@@ -128,4 +162,7 @@ def _window(program: Program) -> float:
 def _as_measured(counts: Matrix, residual_log_sd: float, seed: int) -> Matrix:
     """What a laboratory would report for each member: the same residual for all times keeps the band smooth."""
     residual = np.random.default_rng([seed, 2]).standard_normal(counts.shape[1]) * residual_log_sd
-    return np.asarray(np.exp(np.log(np.maximum(counts, SMALLEST_STATE)) + residual))
+    measured = np.maximum(counts, SMALLEST_STATE)
+    np.log(measured, out=measured)
+    measured += residual
+    return np.exp(measured, out=measured)

@@ -12,7 +12,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from edge_twin.assimilation import Counts
 from edge_twin.contract import Matrix, Model, Vector
 from edge_twin.errors import StateError
 from edge_twin.exposure import DoseEvent
+from edge_twin.npz import read_arrays
 
 SCHEMA = "edge-twin.patient-state/1"
 _ARRAYS = {"log_parameters": (np.float64, 2), "doses": (np.float64, 2), "days": (np.float64, 1),
@@ -88,11 +88,10 @@ def restore_state(content: bytes) -> PatientState:
         StateError: ``not_a_state``, ``schema_unsupported``, ``malformed``, ``corrupt`` (not what was saved).
     """
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as stored:
-            about = json.loads(stored["about"].tobytes())
-            arrays = {name: stored[name] for name in _ARRAYS}
-    except (KeyError, ValueError, OSError, EOFError, TypeError, AttributeError, NotImplementedError, RuntimeError,
-            OverflowError, MemoryError, RecursionError, BadZipFile) as error:  # fmt: skip
+        stored = read_arrays(content)
+        about = json.loads(stored["about"].tobytes())
+        arrays = {name: stored[name] for name in _ARRAYS}
+    except (KeyError, ValueError, RecursionError) as error:
         raise StateError("not a saved patient state", reason="not_a_state") from error
     if not isinstance(about, dict) or about.get("schema") != SCHEMA:
         raise StateError(f"not a state of schema {SCHEMA}", reason="schema_unsupported")

@@ -6,13 +6,13 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from importlib import resources
 from pathlib import Path
 from typing import Any, final
 
 from edge_twin.errors import ProgramError
 
 SCHEMA = "edge-twin.program/1"
+_PROGRAMS = Path(__file__).parent / "programs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +214,7 @@ def _text_of(name_or_path: str | Path) -> str:
         return name_or_path.read_text(encoding="utf-8")
     if not name_or_path.isidentifier():  # a name, never a way out of the folder
         raise ProgramError(f"no program {name_or_path!r}", reason="not_found")
-    return (resources.files("edge_twin") / "programs" / f"{name_or_path}.toml").read_text(encoding="utf-8")
+    return (_PROGRAMS / f"{name_or_path}.toml").read_text(encoding="utf-8")
 
 
 def _program(document: dict[str, Any]) -> Program:

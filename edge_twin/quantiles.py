@@ -7,13 +7,16 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+SORTED_TOGETHER = 32_768  # values: a quarter of a megabyte, which a small processor's cache holds
+
 Floats = NDArray[np.float64]
 
 
 def median_and_interval(ensemble: Floats, level: float = 0.95) -> tuple[Floats, Floats, Floats]:
     """Pointwise median and central interval over the members.
 
-    Sorting the contiguous transpose is about four times quicker than ``np.percentile`` over an axis.
+    Sorting contiguous rows is about four times quicker than ``np.percentile`` over an axis; a block of rows at a
+    time keeps the sorted copy small.
     The bounds are order statistics, rounded outwards: the interval never holds fewer members than
     ``level`` asks for.
 
@@ -30,11 +33,14 @@ def median_and_interval(ensemble: Floats, level: float = 0.95) -> tuple[Floats, 
     if ensemble.ndim != 2 or ensemble.shape[1] == 0 or not 0.0 < level < 1.0:  # noqa: PLR2004 - [t, n]
         raise ValueError("an ensemble [t, n] with n > 0 and a level inside (0, 1) are needed")
     members = ensemble.shape[1]
-    ordered = np.sort(np.ascontiguousarray(ensemble), axis=1)
-    below = math.floor(0.5 * (1.0 - level) * (members - 1))
-    half = members // 2
-    median = ordered[:, half] if members % 2 else 0.5 * (ordered[:, half - 1] + ordered[:, half])
-    return median, ordered[:, below], ordered[:, members - 1 - below]
+    half, below = members // 2, math.floor(0.5 * (1.0 - level) * (members - 1))
+    wanted = [half - 1 + members % 2, half, below, members - 1 - below]
+    rows = max(1, SORTED_TOGETHER // members)
+    found = np.empty((len(ensemble), len(wanted)), ensemble.dtype)
+    for first in range(0, len(ensemble), rows):
+        block = np.sort(ensemble[first : first + rows], axis=1)
+        found[first : first + rows] = block[:, wanted]
+    return 0.5 * (found[:, 0] + found[:, 1]), found[:, 2], found[:, 3]
 
 
 def median_and_interval_in_place(ensemble: NDArray[np.float32], level: float = 0.95) -> tuple[Floats, Floats, Floats]:

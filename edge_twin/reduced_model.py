@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_twin.bundle import Bundle, outside_envelope, prior_sample
-from edge_twin.engines import Engine, kind_of
+from edge_twin.contract import Answer
+from edge_twin.engines import Engine, kind_of, simulate_reported
 from edge_twin.errors import BundleError
 from edge_twin.exposure import DoseEvent, exposure_grid
 
@@ -54,6 +55,11 @@ class ReducedModel:
         return self.bundle.residual_log_sd
 
     @property
+    def surrogate_log_sd(self) -> float:
+        """0: these are the teacher's own equations."""
+        return 0.0
+
+    @property
     def log_box(self) -> tuple[Floats, Floats]:
         """Bounds of the log parameters, two arrays [parameters]: the validity envelope."""
         return self.bundle.log_low, self.bundle.log_high
@@ -69,6 +75,11 @@ class ReducedModel:
     def covers_doses(self, doses: Sequence[DoseEvent]) -> bool:
         """Whether the dosing lies inside the validity envelope."""
         return not outside_envelope(self.bundle, doses=doses)
+
+    def answer(self, log_parameters: Floats, doses: Sequence[DoseEvent], times_days: Floats) -> Answer:
+        """The outputs of ``simulate`` with who computed them."""
+        counts = self.simulate(log_parameters, doses, times_days)
+        return Answer(counts, np.zeros(counts.shape[1], np.bool_), (), (self.engine_name,))
 
     def simulate(self, log_parameters: Floats, doses: Sequence[DoseEvent], times_days: Floats) -> Floats:
         """The bundle's output for every member, starting at steady state before the first dose.
@@ -87,7 +98,7 @@ class ReducedModel:
         """
         bundle = self.bundle
         grid = exposure_grid(bundle.pharmacokinetics, doses, times_days, max_step_days=bundle.engine.max_step_days)
-        output = self.engine.simulate(log_parameters, kind_of(bundle).steps(bundle, grid))[grid.report]
+        output = simulate_reported(self.engine, log_parameters, kind_of(bundle).steps(bundle, grid), grid.report)
         if not bool(np.isfinite(output).all()):
             raise BundleError("the model left its numerical range", reason="output_not_finite")
         return output

@@ -14,12 +14,13 @@ import numpy as np
 from edge_twin.contract import Dose, Matrix, Model
 from edge_twin.errors import ProgramError
 from edge_twin.exposure import DoseEvent
-from edge_twin.forecasting import CYCLE_DAYS, GRID_DAYS
+from edge_twin.forecasting import CYCLE_DAYS, GRID_DAYS, moved_by_surrogate_error
 from edge_twin.program import Program, Regimen
 from edge_twin.quantiles import median_and_interval
 from edge_twin.twin import dose_events
 
 FOLLOWED_DAYS = CYCLE_DAYS  # after the rehearsed dose
+SURROGATE_SEED = 1  # the same draws for all options: their order then rests on the options alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,8 @@ class Rehearsed:
         rank: place among the regimens that keep every limit, by ``p_anc_below_0_5`` (1 is the smallest, equal
             ones share it); None for one that breaks a limit. Information, never a recommendation.
         days, median, lower, upper: the curve from the dose on (state, 95 % interval).
+        engines: who computed it; handed_over: why a learned student did not answer for all members.
+        surrogate_log_half_width: 95 % half-width of ln(student) - ln(teacher), inside the intervals and the chance.
     """
 
     option: str
@@ -70,6 +73,9 @@ class Rehearsed:
     upper: np.ndarray
     most_limiting: tuple[str, ...] = ()
     rank: int | None = None
+    engines: tuple[str, ...] = ()
+    handed_over: tuple[str, ...] = ()
+    surrogate_log_half_width: float = 0.0
 
     @property
     def allowed(self) -> bool:
@@ -115,11 +121,13 @@ def _rehearse(  # noqa: PLR0913, PLR0917 - the five things above and the one reg
     dose = _as_regimen(planned.dose, regimen)
     events = dose_events((*given, dose))
     days = events[-1].start_day + np.arange(0.0, FOLLOWED_DAYS + GRID_DAYS, GRID_DAYS)
-    counts = model.simulate(ensemble, _worth_giving(events), days)
+    answer = model.answer(ensemble, _worth_giving(events), days)
     threshold = program.threshold("forecast", "anc_threshold_10_9_per_l")
-    median, lower, upper = median_and_interval(counts)
-    nadir, nadir_lower, nadir_upper = median_and_interval(counts.min(axis=0)[None, :])
-    on_dose_day = float(np.median(counts[0]))
+    median, nadir = np.median(answer.counts, axis=1), float(np.median(answer.counts.min(axis=0)))
+    counts = moved_by_surrogate_error(answer, SURROGATE_SEED)
+    _, lower, upper = median_and_interval(counts)
+    _, nadir_lower, nadir_upper = median_and_interval(counts.min(axis=0)[None, :])
+    on_dose_day = float(median[0])
     values = _limited_values(program, on_dose_day, dose.amount_mg / planned.body_surface_m2)
     return Rehearsed(
         option=regimen.id,
@@ -127,7 +135,7 @@ def _rehearse(  # noqa: PLR0913, PLR0917 - the five things above and the one reg
         dose_time=dose.time,
         amount_mg=dose.amount_mg,
         p_anc_below_0_5=float((counts.min(axis=0) < threshold).mean()),
-        nadir_median=float(nadir[0]),
+        nadir_median=nadir,
         nadir_lower=float(nadir_lower[0]),
         nadir_upper=float(nadir_upper[0]),
         days_below_0_5=float(np.median((counts < threshold).sum(axis=0))) * GRID_DAYS,
@@ -138,6 +146,9 @@ def _rehearse(  # noqa: PLR0913, PLR0917 - the five things above and the one reg
         median=median,
         lower=lower,
         upper=upper,
+        engines=answer.engines,
+        handed_over=answer.refusals,
+        surrogate_log_half_width=answer.log_half_width,
     )
 
 

@@ -19,12 +19,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from edge_twin.ed25519 import KEY_BYTES, SIGNATURE_BYTES, verifies
 from edge_twin.errors import BundleError
 
 BUNDLE_TYPE = "application/vnd.edge-twin.bundle-manifest+json"
 GRANT_TYPE = "application/vnd.edge-twin.rollback-grant+json"
-SIGNATURE_BYTES = 64
-KEY_BYTES = 32
 
 KEY_SCHEMA = "edge-twin.signing-key/1"
 TRUST_SCHEMA = "edge-twin.trusted-keys/1"
@@ -119,9 +118,9 @@ class TrustedKeys:
             raise BundleError("a signature has 64 bytes", reason="signature_malformed")
         signed = pre_authentication_encoding(payload_type, body)
         for key in self.keys:
-            if _verifies(key.public, signed, signature):
+            if verifies(key.public, signed, signature):
                 return key
-        if self.production and _verifies(DEVELOPMENT_PUBLIC_KEY, signed, signature):
+        if self.production and verifies(DEVELOPMENT_PUBLIC_KEY, signed, signature):
             raise _development_key_refused()
         raise BundleError("no trusted key made this signature", reason="signature_invalid")
 
@@ -199,17 +198,6 @@ def _development_key_refused() -> BundleError:
     return BundleError("signed with the DEVELOPMENT key, which is not for patients", reason="development_key")
 
 
-def _verifies(public: bytes, signed: bytes, signature: bytes) -> bool:
-    ed25519 = _ed25519()
-    from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 - see _ed25519()
-
-    try:
-        ed25519.Ed25519PublicKey.from_public_bytes(public).verify(signature, signed)
-    except (InvalidSignature, ValueError):
-        return False
-    return True
-
-
 def _private_key(private: bytes) -> Any:  # noqa: ANN401 - the library is imported late
     return _ed25519().Ed25519PrivateKey.from_private_bytes(private)
 
@@ -218,7 +206,7 @@ def _ed25519() -> Any:  # noqa: ANN401 - the library is imported late: it costs 
     try:
         from cryptography.hazmat.primitives.asymmetric import ed25519  # noqa: PLC0415
     except ImportError as error:
-        raise BundleError("signatures need the package cryptography", reason="library_missing") from error
+        raise BundleError("signing needs the package cryptography", reason="library_missing") from error
     return ed25519
 
 

@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_twin.bundle import Bundle
-from edge_twin.contract import Model
+from edge_twin.contract import Answer, Model, log_sd_of
 from edge_twin.course import CLOCK_SLACK_DAYS, Course, equal_course
+from edge_twin.engines.buffers import Buffers
 from edge_twin.engines.course_network import CourseEngine
 from edge_twin.exposure import DoseEvent
 from edge_twin.student import CalendarBasis, Student, schedule_features
@@ -25,33 +27,8 @@ Singles = NDArray[np.float32]
 Booleans = NDArray[np.bool_]
 
 MECHANISTIC = "mechanistic"
+_MEMBERS_OUTSIDE = "members_outside_envelope"
 _KEPT_CALENDARS = 16
-
-
-@dataclass(frozen=True, eq=False)
-class Answer:
-    """Counts with who computed them.
-
-    Attributes:
-        counts: [t, n] in 10*9/L.
-        by_student: [n] whether the student answered for the member.
-        refusals: why it did not, as stable words; empty when it answered for all.
-        engines: names of the engines that took part, the student's first.
-    """
-
-    counts: Floats
-    by_student: Booleans
-    refusals: tuple[str, ...]
-    engines: tuple[str, ...]
-
-    @property
-    def note(self) -> str:
-        """One sentence for a person."""
-        if not self.refusals:
-            return f"computed by the learned student ({self.engines[0]})"
-        handed = int((~self.by_student).sum())
-        why = ", ".join(self.refusals)
-        return f"{handed} of {len(self.by_student)} members computed by the mechanistic model: {why}"
 
 
 @dataclass(eq=False)
@@ -68,6 +45,7 @@ class SurrogateModel:
     engine: CourseEngine
     fallback: Model
     _calendars: dict[tuple[Course, bytes], CalendarBasis] = field(default_factory=dict)
+    _memory: Buffers = field(default_factory=partial(Buffers, np.float64))
 
     @property
     def id(self) -> str:
@@ -95,6 +73,14 @@ class SurrogateModel:
         return self.bundle.residual_log_sd
 
     @property
+    def surrogate_log_sd(self) -> float:
+        """Standard deviation of ln(student) - ln(teacher), from the conformal half-width.
+
+        The half-width is of ln(count / baseline + floor); for counts far above the floor that is ln(count).
+        """
+        return log_sd_of(self.student.log_half_width)
+
+    @property
     def log_box(self) -> tuple[Floats, Floats]:
         """Bounds of the log parameters of the mechanistic model, which answers where the student may not."""
         return self.fallback.log_box
@@ -117,7 +103,7 @@ class SurrogateModel:
         Words: ``schedule_not_equal_cycles``, ``single_dose``, ``cycles``, ``infusion_length``, ``dose_amount``,
         ``dose_interval``, ``horizon``, ``before_first_dose``.
         """
-        course = equal_course(doses)
+        course = self._course(doses)
         if course is None:
             return ("schedule_not_equal_cycles",)
         if course.interval_days is None:
@@ -149,20 +135,22 @@ class SurrogateModel:
         """
         parameters = np.asarray(log_parameters, np.float64)
         refusals = self.schedule_refusals(doses, times_days)
-        course = equal_course(doses)
+        course = self._course(doses)
         if refusals or course is None:
             counts = self.fallback.simulate(parameters, tuple(doses), times_days)
             return Answer(counts, np.zeros(len(parameters), np.bool_), refusals, (self._behind,))
         inside = self.members_inside(parameters, course)
         if inside.all():
-            return Answer(self._by_student(parameters, course, times_days), inside, (), (self.engine.name,))
+            counts = self._by_student(parameters, course, times_days)
+            return Answer(counts, inside, (), (self.engine.name,), self.student.log_half_width)
         return self._shared(parameters, course, doses, times_days, inside)
 
     def members_inside(self, log_parameters: Floats, course: Course) -> Booleans:
         """[n] whether the student may answer for each member; a value that is not a number never is inside."""
         low, high = (np.log(bound) for bound in (self.bundle.parameters[0].low, self.bundle.parameters[0].high))
         baseline = (log_parameters[:, 0] >= low) & (log_parameters[:, 0] <= high)
-        return np.asarray(baseline & self.student.envelope.inside(self.student.features(log_parameters, course)))
+        features = self.student.features(log_parameters, course, self._memory)
+        return np.asarray(baseline & self.student.envelope.inside(features, self._memory))
 
     def simulate(self, log_parameters: Floats, doses: Sequence[DoseEvent], times_days: Floats) -> Floats:
         """The counts of ``answer``, [t, n] in 10*9/L."""
@@ -178,6 +166,9 @@ class SurrogateModel:
         """
         return self.engine.counts(log_parameters, course, self._calendar(course, times_days))
 
+    def _course(self, doses: Sequence[DoseEvent]) -> Course | None:
+        return equal_course(doses, self.student.envelope.offsets_days)
+
     @property
     def _behind(self) -> str:
         return f"{MECHANISTIC} ({self.fallback.engine_name})"
@@ -192,7 +183,10 @@ class SurrogateModel:
         if inside.any():
             counts[:, inside] = self._by_student(parameters[inside], course, times_days)
         counts[:, ~inside] = self.fallback.simulate(parameters[~inside], tuple(doses), times_days)
-        return Answer(counts, inside, ("members_outside_envelope",), (self.engine.name, self._behind))
+        if not inside.any():
+            return Answer(counts, inside, (_MEMBERS_OUTSIDE,), (self._behind,))
+        engines = self.engine.name, self._behind
+        return Answer(counts, inside, (_MEMBERS_OUTSIDE,), engines, self.student.log_half_width)
 
     def _calendar(self, course: Course, times_days: Floats) -> CalendarBasis:
         """The basis at the requested days; the last few schedules are kept."""

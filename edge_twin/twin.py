@@ -41,6 +41,8 @@ class _Learned(NamedTuple):
     forecast: Forecast | None
     posterior: Posterior | None
     refusals: frozenset[Refusal]
+    engines: tuple[str, ...] = ()
+    handed_over: tuple[str, ...] = ()
 
 
 def advance(given: TwinInput) -> TwinOutput:
@@ -62,7 +64,8 @@ def advance(given: TwinInput) -> TwinOutput:
         forecast=learned.forecast,
         posterior=learned.posterior,
         model_id=given.model.id if given.model else "",
-        engine=given.model.engine_name if given.model else "",
+        engine=", ".join(learned.engines) or (given.model.engine_name if given.model else ""),
+        handed_over=learned.handed_over,
     )
 
 
@@ -117,7 +120,11 @@ def _forecast(given: TwinInput, model: Model, events: tuple[DoseEvent, ...], cou
         compared=innovations(model, events, counts, members=members, seed=given.seed, choices=DEFAULT),
     )
     refusals = _reservations(given, model, events, counts, span)
-    return _Learned(forecast, Posterior(model.parameter_names, ensemble), refusals)
+    handed_over = run.answer.refusals
+    if handed_over:
+        refusals |= {Refusal.STUDENT_HANDED_OVER}
+    posterior = Posterior(model.parameter_names, ensemble)
+    return _Learned(forecast, posterior, refusals, run.answer.engines, handed_over)
 
 
 def _reservations(

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 
 from edge_twin.bundle import load_bundle
 from edge_twin.engines import NUMPY, select_engine
@@ -20,6 +21,8 @@ from edge_twin_models import bundle_path
 ENGINES = ("onnxruntime", "numpy")
 COURSE_BUNDLE = "neutropenia-course"
 MECHANISTIC_BUNDLE = "neutropenia"
+BEHIND = MappingProxyType({COURSE_BUNDLE: MECHANISTIC_BUNDLE, "aml-course": "aml"})
+"""The mechanistic bundle of the same teacher that answers where a course student may not."""
 MODELS_VARIABLE, TRUSTED_VARIABLE = "EDGE_TWIN_MODELS", "EDGE_TWIN_TRUSTED"
 
 
@@ -37,19 +40,20 @@ def load_model(name: str, engine: str | None = None) -> ReducedModel:
     return ReducedModel(bundle, select_engine(bundle, prefer=engine))
 
 
-def load_surrogate(engine: str | None = None) -> SurrogateModel:
-    """The shipped course student with the mechanistic model behind it.
+def load_surrogate(engine: str | None = None, name: str = COURSE_BUNDLE) -> SurrogateModel:
+    """A shipped course student with the mechanistic model behind it.
 
     Args:
         engine: preferred engine of the student; the first that reproduces the golden vectors when None.
+        name: of the student's bundle, see ``BEHIND``.
 
     Raises:
         BundleError: when one of the two bundles cannot be trusted.
     """
-    bundle = load_bundle(bundle_path(COURSE_BUNDLE))
+    bundle = load_bundle(bundle_path(name))
     student = load_student(bundle)
     chosen = select_course_engine(bundle, student, engine).engine
-    return SurrogateModel(bundle, student, chosen, load_model(MECHANISTIC_BUNDLE, NUMPY if engine == NUMPY else None))
+    return SurrogateModel(bundle, student, chosen, load_model(BEHIND[name], NUMPY if engine == NUMPY else None))
 
 
 def trusted_keys(path: Path | None = None) -> TrustedKeys:

@@ -40,6 +40,6 @@ def option_row(option: Rehearsed) -> dict[str, Any]:
     names: Sequence[str] = (
         "option", "title", "dose_time", "amount_mg", "p_anc_below_0_5", "nadir_median", "nadir_lower", "nadir_upper",
         "days_below_0_5", "anc_on_dose_day", "allowed", "limits_broken",
-        "most_limiting", "rank",
+        "most_limiting", "rank", "engines", "handed_over", "surrogate_log_half_width",
     )  # fmt: skip
     return {name: plain(getattr(option, name)) for name in names}

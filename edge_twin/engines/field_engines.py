@@ -2,36 +2,36 @@
 
 from __future__ import annotations
 
-import io
-import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
-from zipfile import BadZipFile
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_twin.bundle import Bundle
-from edge_twin.engines import NUMPY, ONNXRUNTIME
 from edge_twin.engines.numpy_field import FieldEngine, NumpyField, OnnxField
+from edge_twin.engines.selection import NUMPY, ONNXRUNTIME, Settings, first_right, preferred_order
 from edge_twin.errors import BundleError
 from edge_twin.field import FieldModel
-
-_LOG = logging.getLogger(__name__)
+from edge_twin.npz import read_arrays
 
 Floats = NDArray[np.float64]
 
-CANDIDATES: Mapping[str, Callable[[Bundle, FieldModel], FieldEngine]] = MappingProxyType(
-    {
-        NUMPY: lambda _bundle, model: NumpyField(model.operators),
-        ONNXRUNTIME: lambda bundle, model: OnnxField(bundle, model.operators),
-    }
-)
+
+def _numpy_field(_bundle: Bundle, model: FieldModel, _settings: Settings = ()) -> FieldEngine:
+    return NumpyField(model.operators)
 
 
-@dataclass(frozen=True)
-class FieldEngineChoice:
+def _onnx_field(bundle: Bundle, model: FieldModel, settings: Settings = ()) -> FieldEngine:
+    return OnnxField(bundle, model.operators, settings)
+
+
+CANDIDATES: Mapping[str, Callable[..., FieldEngine]] = MappingProxyType({NUMPY: _numpy_field, ONNXRUNTIME: _onnx_field})
+"""Makers by name: bundle, model and, where an engine has several ways to run, its settings."""
+
+
+class FieldEngineChoice(NamedTuple):
     """The engine that passed the golden vectors, and why others were refused (by name)."""
 
     engine: FieldEngine
@@ -49,19 +49,13 @@ def select_field_engine(bundle: Bundle, model: FieldModel, prefer: str | None = 
     Raises:
         BundleError: ``engine_unknown``, ``no_engine``.
     """
-    if prefer is not None and prefer not in CANDIDATES:
-        raise BundleError(f"there is no engine {prefer!r}", reason="engine_unknown")
-    refused: dict[str, str] = {}
-    for name in dict.fromkeys([prefer, NUMPY] if prefer else CANDIDATES):
-        try:
-            engine = CANDIDATES[name](bundle, model)
-            check_field_golden(engine, bundle, model)
-        except BundleError as error:
-            refused[name] = f"{error.reason}: {error}"
-            _LOG.warning("engine %s refused for bundle %s: %s", name, bundle.id, refused[name])
-        else:
-            return FieldEngineChoice(engine, MappingProxyType(refused))
-    raise BundleError("; ".join(f"{name}: {why}" for name, why in refused.items()), reason="no_engine")
+    engine, refused = first_right(
+        preferred_order(CANDIDATES, prefer),
+        lambda name, settings: CANDIDATES[name](bundle, model, settings),
+        lambda engine: check_field_golden(engine, bundle, model),
+        f"bundle {bundle.id}",
+    )
+    return FieldEngineChoice(engine, refused)
 
 
 def check_field_golden(engine: FieldEngine, bundle: Bundle, model: FieldModel) -> float:
@@ -84,9 +78,9 @@ def check_field_golden(engine: FieldEngine, bundle: Bundle, model: FieldModel) -
 def _states(bundle: Bundle, model: FieldModel) -> tuple[Floats, Floats]:
     """Golden coefficients [g, r] at the first and the last node."""
     try:
-        with np.load(io.BytesIO(bundle.files[bundle.engine.golden]), allow_pickle=False) as arrays:
-            first, last = (np.asarray(arrays[name], np.float64) for name in ("initial", "final"))
-    except (KeyError, ValueError, OSError, EOFError, TypeError, AttributeError, BadZipFile) as error:
+        arrays = read_arrays(bundle.files[bundle.engine.golden])
+        first, last = (np.asarray(arrays[name], np.float64) for name in ("initial", "final"))
+    except (KeyError, ValueError) as error:
         raise BundleError("the golden states cannot be read", reason="malformed") from error
     if first.shape != last.shape or first.shape[1:] != (model.size,):
         raise BundleError("the golden states do not fit the field", reason="malformed")

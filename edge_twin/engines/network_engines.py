@@ -14,15 +14,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_twin.bundle import Bundle
-from edge_twin.engines import NUMPY, ONNXRUNTIME
-from edge_twin.engines.course_network import CHUNK, LITERT, _Buffers, _interpreter, _silu
-from edge_twin.engines.onnxruntime_engine import _session
+from edge_twin.engines.buffers import Buffers, silu
+from edge_twin.engines.litert_network import LitertNetwork
+from edge_twin.engines.onnx_session import BoundSession
+from edge_twin.engines.selection import LITERT, NUMPY, ONNXRUNTIME, Settings
 from edge_twin.errors import BundleError
 
 Singles = NDArray[np.float32]
 
+CHUNK = 1000
 LAYERS = ("w1", "b1", "w2", "b2", "w3", "b3")
 """Names of the arrays: weights [inputs, outputs] and biases [outputs] of each layer."""
+
+
+class Network(Protocol):
+    """What an engine needs to know of the network."""
+
+    @property
+    def arrays(self) -> Mapping[str, Singles]:
+        """Weights by name, see ``LAYERS``."""
+
+    @property
+    def litert(self) -> str:
+        """Name of its LiteRT file in the bundle."""
 
 
 class NetworkEngine(Protocol):
@@ -40,101 +54,89 @@ class NetworkEngine(Protocol):
         """
 
 
-class NumpyNetwork:
+class _Chunked:
+    """Calls a network with at most ``CHUNK`` members at a time and joins the answers."""
+
+    def __init__(self, size: int, run: Callable[[Singles, Singles], None]) -> None:
+        self._size, self._run = size, run
+        self._buffers = Buffers()
+
+    def outputs(self, features: Singles) -> Singles:
+        """See ``NetworkEngine.outputs``."""
+        result = self._buffers.get("result", len(features), self._size)
+        rows = np.ascontiguousarray(features, np.float32)
+        for first in range(0, len(rows), CHUNK):
+            self._run(rows[first : first + CHUNK], result[first : first + CHUNK])
+        return result
+
+
+class NumpyNetwork(_Chunked):
     """In place, without any other dependency."""
 
     name = NUMPY
 
     def __init__(self, arrays: Mapping[str, Singles]) -> None:
-        self._weights = [np.ascontiguousarray(arrays[name].T) for name in LAYERS[::2]]
-        self._biases = [np.ascontiguousarray(arrays[name][:, None]) for name in LAYERS[1::2]]
-        self._buffers = _Buffers()
+        super().__init__(arrays[LAYERS[-1]].size, self._forward)
+        self._layers = [(arrays[weight], arrays[bias]) for weight, bias in zip(LAYERS[::2], LAYERS[1::2], strict=True)]
+        self._hidden = Buffers()
 
-    def outputs(self, features: Singles) -> Singles:
-        """See ``NetworkEngine.outputs``."""
-        output = self._buffers.get("output", len(features), len(self._biases[-1]))
-        for first in range(0, len(features), CHUNK):
-            chunk = slice(first, first + CHUNK)
-            output[chunk] = self._forward(features[chunk].T).T
-        return output
-
-    def _forward(self, values: Singles) -> Singles:
-        for layer, (weight, bias) in enumerate(zip(self._weights, self._biases, strict=True), start=1):
-            after = self._buffers.get(f"layer_{layer}", len(bias), values.shape[1])
-            np.matmul(weight, values, out=after)
-            if layer < len(self._weights):
-                _silu(after, bias, self._buffers.get(f"spare_{layer}", *after.shape))
-            else:
-                after += bias
+    def _forward(self, values: Singles, target: Singles) -> None:
+        for number, (weight, bias) in enumerate(self._layers[:-1]):
+            after = self._hidden.get(f"hidden_{number}", len(values), bias.size)
+            np.matmul(values, weight, out=after)
+            silu(after, bias, self._hidden.get("spare", len(values), bias.size))
             values = after
-        return values
+        weight, bias = self._layers[-1]
+        np.matmul(values, weight, out=target)
+        target += bias
 
 
-class OnnxNetwork:
-    """The bundle's graph in onnxruntime, one thread.
+class OnnxNetwork(_Chunked):
+    """The bundle's graph in onnxruntime, one thread, bound to reused buffers.
+
+    Attributes:
+        providers: execution providers of the session, in order of preference.
 
     Raises:
-        BundleError: ``graph_missing``, ``library_missing``, ``graph_refused``.
+        BundleError: ``graph_missing``, or as ``onnx_session.open_session``.
     """
 
     name = ONNXRUNTIME
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, network: Network, providers: Settings = ()) -> None:
         if bundle.engine.graph is None:
             raise BundleError("the bundle has no ONNX graph", reason="graph_missing")
-        self._session = _session(bundle.files[bundle.engine.graph])
-        self.providers: tuple[str, ...] = tuple(self._session.get_providers())
-
-    def outputs(self, features: Singles) -> Singles:
-        """See ``NetworkEngine.outputs``."""
-        try:
-            (values,) = self._session.run(None, {"features": np.ascontiguousarray(features, np.float32)})
-        except Exception as error:  # the library's exceptions have no common base
-            raise BundleError(f"onnxruntime failed: {error}", reason="engine_failed") from error
-        return np.asarray(values, np.float32)
+        session = BoundSession(bundle.files[bundle.engine.graph], "outputs", providers)
+        self.providers: tuple[str, ...] = session.providers
+        size = network.arrays[LAYERS[-1]].size
+        super().__init__(size, lambda rows, target: session.run({"features": rows}, target))
 
 
-class LitertNetwork:
-    """The bundle's LiteRT file (``ai-edge-litert``, or ``tflite-runtime`` where only that exists).
+class LitertEngine(_Chunked):
+    """The bundle's file in LiteRT.
+
+    Attributes:
+        library: which package runs it; see ``litert_network``.
 
     Raises:
-        BundleError: ``graph_missing``, ``library_missing``, ``graph_refused``.
+        BundleError: ``graph_missing``, or as ``LitertNetwork``.
     """
 
     name = LITERT
 
-    def __init__(self, bundle: Bundle, file: str) -> None:
-        if file not in bundle.files:
+    def __init__(self, bundle: Bundle, network: Network, library: Settings = ()) -> None:
+        if network.litert not in bundle.files:
             raise BundleError("the bundle has no LiteRT file", reason="graph_missing")
-        try:
-            self._interpreter = _interpreter()(model_content=bundle.files[file], num_threads=1)
-            self._input = self._interpreter.get_input_details()[0]["index"]
-            self._output = self._interpreter.get_output_details()[0]["index"]
-        except (RuntimeError, ValueError, IndexError) as error:
-            raise BundleError(f"LiteRT refuses the file: {error}", reason="graph_refused") from error
-        self._batch = 0
-
-    def outputs(self, features: Singles) -> Singles:
-        """See ``NetworkEngine.outputs``."""
-        interpreter = self._interpreter
-        try:
-            if len(features) != self._batch:
-                interpreter.resize_tensor_input(self._input, features.shape)
-                interpreter.allocate_tensors()
-                self._batch = len(features)
-            interpreter.set_tensor(self._input, np.ascontiguousarray(features, np.float32))
-            interpreter.invoke()
-            return np.asarray(interpreter.get_tensor(self._output), np.float32)
-        except (RuntimeError, ValueError) as error:
-            raise BundleError(f"LiteRT failed: {error}", reason="engine_failed") from error
+        litert = LitertNetwork(bundle.files[network.litert], *library)
+        self.library = litert.library
+        super().__init__(network.arrays[LAYERS[-1]].size, litert.run)
 
 
-Make = Callable[[Bundle, Mapping[str, Singles], str], NetworkEngine]
-CANDIDATES: Mapping[str, Make] = MappingProxyType(
-    {
-        ONNXRUNTIME: lambda bundle, _arrays, _file: OnnxNetwork(bundle),
-        LITERT: lambda bundle, _arrays, file: LitertNetwork(bundle, file),
-        NUMPY: lambda _bundle, arrays, _file: NumpyNetwork(arrays),
-    }
+def _numpy_network(_bundle: Bundle, network: Network, _settings: Settings = ()) -> NetworkEngine:
+    return NumpyNetwork(network.arrays)
+
+
+CANDIDATES: Mapping[str, Callable[..., NetworkEngine]] = MappingProxyType(
+    {ONNXRUNTIME: OnnxNetwork, LITERT: LitertEngine, NUMPY: _numpy_network}
 )
-"""Engine by name, from a bundle, its arrays and the name of its LiteRT file; in order of preference."""
+"""Makers by name, in order of preference: bundle, network and, where there are several ways to run, settings."""

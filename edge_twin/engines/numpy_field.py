@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_twin.bundle import Bundle
-from edge_twin.engines.onnxruntime_engine import _session
+from edge_twin.engines.onnx_session import open_session
 from edge_twin.errors import BundleError
 
 Floats = NDArray[np.float64]
@@ -156,15 +156,15 @@ class OnnxField:
     """The bundle's Scan graph in onnxruntime, one thread, double precision.
 
     Raises:
-        BundleError: ``graph_missing``, ``library_missing``, ``graph_refused``.
+        BundleError: ``graph_missing``, or as ``onnx_session.open_session``.
     """
 
     name = "onnxruntime"
 
-    def __init__(self, bundle: Bundle, operators: ReducedOperators) -> None:
+    def __init__(self, bundle: Bundle, operators: ReducedOperators, providers: tuple[str, ...] = ()) -> None:
         if bundle.engine.graph is None:
             raise BundleError("the bundle has no ONNX graph", reason="graph_missing")
-        self._session = _session(bundle.files[bundle.engine.graph])
+        self._session = open_session(bundle.files[bundle.engine.graph], providers)
         self.providers: tuple[str, ...] = tuple(self._session.get_providers())
         self._size = operators.size
 

@@ -20,6 +20,7 @@ from edge_twin.engines.checks import checked_arrays
 from edge_twin.errors import BundleError
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 PARAMETERS = ("circ0", "mtt", "slope", "gamma")
 """Order of the log parameters: 10*9/L, h, L/µmol, 1."""
@@ -37,7 +38,9 @@ FORCING_MOMENTS = np.array([[1 / 6, 4 / 6, 1 / 6], [1 / 3, 2 / 3, 0], [1 / 2, 1 
 
 
 class NumpyFriberg:
-    """Vectorised over members, in place, in chunks.
+    """Vectorised over members, in place, in chunks; the arrays of a chunk are kept for the next call.
+
+    Therefore one engine serves one thread at a time.
 
     Args:
         chunk: members advanced together.
@@ -47,6 +50,7 @@ class NumpyFriberg:
 
     def __init__(self, chunk: int = DEFAULT_CHUNK) -> None:
         self._chunk = chunk
+        self._ensembles: dict[int, _Ensemble] = {}
 
     def simulate(self, log_parameters: Floats, steps: Floats) -> Floats:
         """Circulating neutrophils at each node.
@@ -61,12 +65,38 @@ class NumpyFriberg:
         Raises:
             BundleError: ``engine_input`` for wrong shapes or values that are not finite.
         """
+        return self.simulate_reported(log_parameters, steps, np.arange(len(steps) + 1))
+
+    def simulate_reported(self, log_parameters: Floats, steps: Floats, report: Integers) -> Floats:
+        """The same at some nodes only, which are all that is kept: a long course has many times more.
+
+        Args:
+            log_parameters: see ``simulate``.
+            steps: see ``simulate``.
+            report: [t] increasing indices of nodes, 0 to k.
+
+        Returns:
+            [t, n].
+
+        Raises:
+            BundleError: as ``simulate``.
+        """
         parameters = checked_input(log_parameters, steps)
-        output = np.empty((len(steps) + 1, len(parameters)))
+        output = np.empty((len(report), len(parameters)))
         for first in range(0, len(parameters), self._chunk):
             members = slice(first, first + self._chunk)
-            _Ensemble(parameters[members]).run(steps, output[:, members])
+            self._ensemble(parameters[members]).run(steps, report, output[:, members])
         return output
+
+    def _ensemble(self, log_parameters: Floats) -> _Ensemble:
+        """At steady state; the arrays for whole chunks and for the last number of members that was less are kept."""
+        members = len(log_parameters)
+        if members not in self._ensembles:
+            self._ensembles = {size: kept for size, kept in self._ensembles.items() if size == self._chunk}
+            self._ensembles[members] = _Ensemble(members)
+        ensemble = self._ensembles[members]
+        ensemble.begin(log_parameters)
+        return ensemble
 
     def trajectory(self, log_parameters: Floats, steps: Floats, state: Floats) -> Floats:
         """The whole state at each node, from a given one: what a cycle operator is distilled from.
@@ -86,7 +116,7 @@ class NumpyFriberg:
         fits = state.shape == (STATE_SIZE, members) and steps.shape[1:] in {(2,), (2, members)}
         if not (fits and all(bool(np.isfinite(values).all()) for values in (log_parameters, steps, state))):
             raise BundleError("parameters, steps and state must be finite and fit", reason="engine_input")
-        ensemble = _Ensemble(log_parameters)
+        ensemble = self._ensemble(log_parameters)
         ensemble.restore(state)
         nodes = np.empty((len(steps) + 1, STATE_SIZE, members))
         nodes[0] = state
@@ -108,17 +138,15 @@ def checked_input(log_parameters: Floats, steps: Floats) -> Floats:
 class _Ensemble:
     """State and buffers of one chunk; all counts are fractions of the baseline."""
 
-    def __init__(self, log_parameters: Floats) -> None:
-        self.circ0, mtt, slope, gamma = np.exp(log_parameters.T)
-        self.rate = TRANSIT_RATE_COUNT * HOURS_PER_DAY / mtt
-        self.kill = self.rate * slope
-        self.minus_gamma = -gamma
-        members = len(log_parameters)
-        self.pulses = np.ones((3, members))  # P at the start, the middle and the end of the step
+    def __init__(self, members: int) -> None:
+        self.natural = np.empty((4, members))  # circ0, mtt, slope, gamma
+        self.circ0 = self.natural[0]
+        self.rate, self.kill, self.minus_gamma = np.empty((3, members))
+        self.pulses = np.empty((3, members))  # P at the start, the middle and the end of the step
         # The logarithm is the state: P itself may fall below what a float can hold, and must come back.
-        self.log_proliferating = np.zeros(members)
+        self.log_proliferating = np.empty(members)
         self.moments = np.empty((4, members))
-        self.chain = np.ones((4, members))
+        self.chain = np.empty((4, members))
         self.trial = np.empty((5, members))  # row 0: forcing; rows 1-4: inner value of the Taylor series
         self.slopes = np.empty((4, members))
         self.transits = np.empty(members)
@@ -126,18 +154,30 @@ class _Ensemble:
         self.growth = np.empty(members)
         self.curvature = np.empty(members)
 
+    def begin(self, log_parameters: Floats) -> None:
+        """Members of log parameters [n, 4] at steady state."""
+        np.exp(log_parameters.T, out=self.natural)
+        _, mtt, slope, gamma = self.natural
+        np.divide(TRANSIT_RATE_COUNT * HOURS_PER_DAY, mtt, out=self.rate)
+        np.multiply(self.rate, slope, out=self.kill)
+        np.negative(gamma, out=self.minus_gamma)
+        self.pulses[...] = self.chain[...] = 1.0
+        self.log_proliferating[...] = 0.0
+
     def restore(self, state: Floats) -> None:
         """Continue from ``state`` [5, n]: ln P, T1, T2, T3, c as fractions of the baseline."""
         self.log_proliferating[...], self.chain[...] = state[0], state[1:]
         np.exp(self.log_proliferating, out=self.pulses[0])
 
-    def run(self, steps: Floats, output: Floats) -> None:
-        """Write the circulating count of every node into ``output`` [k + 1, n]."""
-        output[0] = 1.0
-        for index, (duration, exposure) in enumerate(steps.tolist(), start=1):
+    def run(self, steps: Floats, report: Integers, output: Floats) -> None:
+        """Write the circulating count at the nodes ``report`` into the rows of ``output`` [t, n]."""
+        rows = dict(zip(report.tolist(), output, strict=True))
+        if 0 in rows:
+            rows[0][...] = self.circ0
+        for index, (duration, exposure) in enumerate(steps[: report.max(initial=0)].tolist(), start=1):
             self.advance(duration, exposure)
-            output[index] = self.chain[3]
-        output *= self.circ0
+            if index in rows:
+                np.multiply(self.chain[3], self.circ0, out=rows[index])
 
     def advance(self, duration: float | Floats, exposure: float | Floats) -> None:
         """One step of ``duration`` days with ``exposure`` µmol·d/L, common or [n]."""

@@ -9,7 +9,8 @@ that is worn in windows has no motionless minutes to average.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from statistics import median
+
+import numpy as np
 
 from edge_twin.contract import Evidence, Flag, FlagKind, Urgency
 from edge_twin.features import NIGHT_HEART_RATE, Feature
@@ -48,7 +49,7 @@ def _beats(night: Feature) -> int:
 
 
 def _baseline(nights: Sequence[Feature]) -> int:
-    return int(median(_beats(night) for night in nights))
+    return int(np.median([_beats(night) for night in nights]))
 
 
 def _limit(situation: Situation) -> float:

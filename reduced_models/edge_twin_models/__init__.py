@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from pathlib import Path
 
 from edge_twin.errors import BundleError
 from edge_twin.release import SUFFIX
 from edge_twin.signing import SigningKey
 
-_PACKAGE = Path(str(files(__name__)))
+_PACKAGE = Path(__file__).parent
 _BUNDLES = _PACKAGE / "bundles"
 
 

@@ -22,6 +22,7 @@ from edge_twin.bundle import SCHEMA, load_bundle
 from edge_twin.emulator import DISTRIBUTION_EMULATOR, Emulator, Shape
 from edge_twin.emulator import features as network_features
 from edge_twin.engines.network_engines import CANDIDATES, NumpyNetwork
+from edge_twin.errors import BundleError
 from edge_twin_models.card_emulator import card
 from edge_twin_models.clone_teacher import EXACT_CELLS, HORIZON_DAYS, LEAP_SHARE, PARAMETERS, ResistantClone
 from edge_twin_models.course_export import litert_bytes, npz_bytes
@@ -36,6 +37,7 @@ from edge_twin_models.emulator_train import (
 from edge_twin_models.network import Layers
 from edge_twin_models.network_graph import network_graph
 from edge_twin_models.releasing import main
+from edge_twin_models.teacher import Teacher
 
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
@@ -78,13 +80,16 @@ class MomentEmulator:
         executor: where the teacher runs; this process when None.
     """
 
-    name = "moment_emulator"
+    name = "distribution"
+    suffix = "-emulator"
 
     def __init__(self, plan: EmulatorPlan | None = None, executor: Executor | None = None) -> None:
         self._plan, self._executor = plan or EmulatorPlan(), executor
 
-    def reduce(self, teacher: ResistantClone) -> Mapping[str, bytes]:
-        """Files of the bundle by name, the manifest and the certificate included."""
+    def reduce(self, teacher: Teacher) -> Mapping[str, bytes]:
+        """See ``teacher.ReductionMethod``."""
+        if not isinstance(teacher, ResistantClone):
+            raise BundleError(f"{teacher.name} is not stochastic", reason="method_not_for_teacher")
         points, replicates, seed = self._plan.design
         sample = clone_sample(points, seed)
         found = moments(replicate(teacher, sample, replicates, seed, self._executor))
@@ -179,14 +184,14 @@ def _manifest(parts: _Parts) -> dict[str, Any]:
         "expires": EXPIRES,
         "min_runtime": MIN_RUNTIME,
         "title": "Resistant cells under therapy, as a distribution (building block)",
-        "drug": "none",
+        "drug": ResistantClone.drug,
         "parameters": [parameter.as_json() for parameter in PARAMETERS],
         "fixed": [
             _fixed("exact_cells", "1", EXACT_CELLS, "up to so many cells the teacher draws every event"),
             _fixed("leap_share", "1", LEAP_SHARE, "length of a leap of the teacher in a cell's mean waiting time"),
         ],
         "outputs": [{"name": output.name, "system": "urn:edge-twin", "code": output.name, "unit": output.unit}],
-        "residual_log_sd": 0.0,
+        "residual_log_sd": ResistantClone.residual_log_sd,
         "engine": {
             "kind": DISTRIBUTION_EMULATOR,
             "max_step_days": HORIZON_DAYS[1],

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from edge_twin.bundle import SCHEMA, Bundle, load_bundle
 from edge_twin.engines.numpy_field import NumpyField, ReducedOperators
+from edge_twin.errors import BundleError
 from edge_twin.field import REACTION_DIFFUSION_POD, FieldBand, FieldModel
 from edge_twin_models.card_field import card
 from edge_twin_models.conformal import conformal_quantile
@@ -35,7 +36,7 @@ from edge_twin_models.field_design import (
     member_steps,
     run_sample,
 )
-from edge_twin_models.field_domain import Domain, synthetic_brain
+from edge_twin_models.field_domain import Domain
 from edge_twin_models.field_graph import field_graph
 from edge_twin_models.field_teacher import (
     FIXED,
@@ -47,6 +48,7 @@ from edge_twin_models.field_teacher import (
 )
 from edge_twin_models.galerkin import FieldBasis, decompose_fields, project_equation
 from edge_twin_models.releasing import main
+from edge_twin_models.teacher import Teacher
 
 Floats = NDArray[np.float64]
 
@@ -54,12 +56,10 @@ BUNDLE_ID = "glioma-field"
 VERSION = 1
 CREATED, EXPIRES = "2026-11-25T00:00:00+00:00", "2028-11-25T00:00:00+00:00"
 TOLERANCE = 1e-9  # double precision; a roll-out is not chaotic
-GRID, SPACING_MM = (28, 28, 24), 2.0
 VISITED = 1e-3  # voxels that no training tumour reaches with this cellularity are not stored
 MAX_RESIDUAL = 0.25  # assumed: of a measured map, whose noise counts too
 GUARD_QUANTILE = 0.98  # of the largest distance of each of the training's own roll-outs
 GUARD_MARGIN = 1.2  # on that distance and on the largest norm
-RESIDUAL_LOG_SD = 0.2  # assumed: of a total cellularity measured by MRI
 GOLDEN_MEMBERS = 4
 MIN_RUNTIME = "0.1.0"
 NO_BAND = FieldBand(1.0, 1.0, THRESHOLD)  # until it is calibrated
@@ -100,13 +100,16 @@ class PodGalerkin:
         executor: where the teacher runs; this process when None.
     """
 
-    name = "pod_galerkin"
+    name = "field"
+    suffix = ""
 
     def __init__(self, plan: FieldPlan | None = None, executor: Executor | None = None) -> None:
         self._plan, self._executor = plan or FieldPlan(), executor
 
-    def reduce(self, teacher: GliomaField) -> Mapping[str, bytes]:
-        """Files of the bundle by name, the manifest and the certificate included."""
+    def reduce(self, teacher: Teacher) -> Mapping[str, bytes]:
+        """See ``teacher.ReductionMethod``."""
+        if not isinstance(teacher, GliomaField):
+            raise BundleError(f"{teacher.name} is no field", reason="method_not_for_teacher")
         parts = self._projected(teacher)
         parts = self._guarded(teacher, parts)
         parts = self._calibrated(teacher, parts)
@@ -147,14 +150,9 @@ class PodGalerkin:
         return replace(parts, band=FieldBand(_rounded(log), volume, THRESHOLD))
 
 
-def example_teacher() -> GliomaField:
-    """The teacher of the shipped example: a synthetic brain of 2 mm voxels."""
-    return GliomaField(synthetic_brain(GRID, SPACING_MM))
-
-
 def build(directory: Path, plan: FieldPlan | None = None, executor: Executor | None = None) -> None:
     """Write the bundle and check that it opens; files of the same names are replaced."""
-    write_files(directory, PodGalerkin(plan, executor).reduce(example_teacher()))
+    write_files(directory, PodGalerkin(plan, executor).reduce(GliomaField()))
     FieldModel(load_bundle(directory))
 
 
@@ -227,7 +225,7 @@ def _manifest(parts: _Parts) -> dict[str, Any]:
         "expires": EXPIRES,
         "min_runtime": MIN_RUNTIME,
         "title": "Tumour cellularity under radiotherapy and temozolomide, one synthetic brain (building block)",
-        "drug": "temozolomide",
+        "drug": GliomaField.drug,
         "parameters": [parameter.as_json() for parameter in PARAMETERS],
         "fixed": [
             {name: getattr(item, name) for name in ("name", "unit", "value", "mark", "source")} for item in FIXED
@@ -241,7 +239,7 @@ def _manifest(parts: _Parts) -> dict[str, Any]:
         "outputs": [
             {"name": "tumour_cellularity", "system": "urn:edge-twin", "code": "tumour_cellularity", "unit": "mm3"}
         ],
-        "residual_log_sd": RESIDUAL_LOG_SD,
+        "residual_log_sd": GliomaField.residual_log_sd,
         "dose_envelope": {
             "max_amount_mg": REFERENCE_DOSE_MG,
             "max_infusion_days": 0.0,

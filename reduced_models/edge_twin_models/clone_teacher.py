@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_twin.bundle import NO_DRUG
 from edge_twin.errors import BundleError
 from edge_twin.exposure import DoseEvent
 from edge_twin_models.sampling import BoxedParameter
@@ -31,12 +32,12 @@ LEAP_SHARE = 0.05
 
 _WHY = "assumed for an example: residual disease under a therapy that shrinks it by 1.5 to 10 % a day"
 PARAMETERS = (
-    BoxedParameter("initial_cells", "1", 3000.0, 0.25, "A", _WHY, 300.0, 30000.0),
-    BoxedParameter("birth", "/d", 0.15, 0.01, "A", _WHY, 0.10, 0.20),
-    BoxedParameter("death_to_birth", "1", 1.3, 0.0025, "A", _WHY, 1.15, 1.5),
-    BoxedParameter("resistant_birth", "/d", 0.14, 0.01, "A", _WHY, 0.10, 0.20),
-    BoxedParameter("resistant_death_to_birth", "1", 0.5, 0.01, "A", _WHY, 0.3, 0.7),
-    BoxedParameter("mutation", "1", 3e-4, 0.25, "A", _WHY, 3e-5, 3e-3),
+    BoxedParameter("initial_cells", "1", 3000.0, 0.25, "A", _WHY, "A", _WHY, 300.0, 30000.0),
+    BoxedParameter("birth", "/d", 0.15, 0.01, "A", _WHY, "A", _WHY, 0.10, 0.20),
+    BoxedParameter("death_to_birth", "1", 1.3, 0.0025, "A", _WHY, "A", _WHY, 1.15, 1.5),
+    BoxedParameter("resistant_birth", "/d", 0.14, 0.01, "A", _WHY, "A", _WHY, 0.10, 0.20),
+    BoxedParameter("resistant_death_to_birth", "1", 0.5, 0.01, "A", _WHY, "A", _WHY, 0.3, 0.7),
+    BoxedParameter("mutation", "1", 3e-4, 0.25, "A", _WHY, "A", _WHY, 3e-5, 3e-3),
 )
 HORIZON_DAYS = (30.0, 120.0)
 
@@ -63,6 +64,9 @@ class ResistantClone:
     """
 
     name = "resistance"
+    drug = "none"  # the therapy is part of the death rate
+    pharmacokinetics = NO_DRUG
+    residual_log_sd = 0.0
     states: tuple[Variable, ...] = (Variable("sensitive_cells", "1"), Variable("resistant_cells", "1"))
     parameters: tuple[TeacherParameter, ...] = PARAMETERS
     inputs: tuple[Variable, ...] = (Variable("horizon", "d"),)

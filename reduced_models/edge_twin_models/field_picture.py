@@ -14,7 +14,7 @@ from edge_twin.bundle import load_bundle
 from edge_twin.engines.numpy_field import NumpyField
 from edge_twin.field import FieldModel, Treatment, treatment_steps
 from edge_twin_models import bundle_path
-from edge_twin_models.build_field import BUNDLE_ID, example_teacher
+from edge_twin_models.build_field import BUNDLE_ID
 from edge_twin_models.field_design import MAX_STEP_DAYS, REPORT_DAYS, field_sample, treatment
 from edge_twin_models.field_teacher import TEMOZOLOMIDE_PK, GliomaField
 
@@ -29,7 +29,7 @@ def draw(path: Path) -> None:
     """One member of the box under radiotherapy without the drug: slices through the middle on four days."""
     from matplotlib import pyplot as plt  # noqa: PLC0415 - the demo extra, only for pictures
 
-    teacher, model = example_teacher(), FieldModel(load_bundle(bundle_path(BUNDLE_ID)))
+    teacher, model = GliomaField(), FieldModel(load_bundle(bundle_path(BUNDLE_ID)))
     sample = field_sample(teacher.domain, 1, SEED, quasi=False)
     given = Treatment(treatment(sample, 0).fractions)
     start, parameters = sample.initial, sample.log_parameters

@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import ClassVar
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,11 +37,13 @@ REFERENCE_UMOL_PER_L = REFERENCE_DOSE_MG / (VOLUME_L * TEMOZOLOMIDE_G_PER_MOL / 
 
 TEMOZOLOMIDE_PK = LinearPharmacokinetics(np.array([[-DECAY_PER_DAY]]), VOLUME_L, TEMOZOLOMIDE_G_PER_MOL / 1000.0)
 
-# The spread is assumed: log-sd 0.3 for every parameter; the bounds are the training box, also assumed.
+_DIFFUSION = f"{_TUTORIAL}; GliomaSolver report: 0.089"
+_PROLIFERATION = f"{_TUTORIAL}; GliomaSolver report: 0.029"
+_SPREAD = "log-sd 0.3 for every parameter, assumed"
 PARAMETERS = (
-    BoxedParameter("diffusion", "mm2/d", 0.025, 0.09, "P", f"{_TUTORIAL}; GliomaSolver report: 0.089", 0.012, 0.12),
-    BoxedParameter("proliferation", "/d", 0.05, 0.09, "P", f"{_TUTORIAL}; GliomaSolver report: 0.029", 0.02, 0.075),
-    BoxedParameter("radiosensitivity", "/Gy", 0.025, 0.09, "P", f"{_TUTORIAL}; α", 0.01, 0.06),
+    BoxedParameter("diffusion", "mm2/d", 0.025, 0.09, "P", _DIFFUSION, "A", _SPREAD, 0.012, 0.12),
+    BoxedParameter("proliferation", "/d", 0.05, 0.09, "P", _PROLIFERATION, "A", _SPREAD, 0.02, 0.075),
+    BoxedParameter("radiosensitivity", "/Gy", 0.025, 0.09, "P", f"{_TUTORIAL}; α", "A", _SPREAD, 0.01, 0.06),
     BoxedParameter(
         "chemosensitivity",
         "L/umol/d",
@@ -50,6 +51,8 @@ PARAMETERS = (
         0.09,
         "C",
         f"{_TUTORIAL}: 0.5 /d per reference dose; the reference dose taken as 135 mg [A] in {VOLUME_L} L [U]",
+        "A",
+        _SPREAD,
         0.006,
         0.06,
     ),
@@ -62,6 +65,7 @@ FIXED = (
     FixedValue("drug_reference_dose", "mg", REFERENCE_DOSE_MG, "A", "75 mg/m2 on 1.8 m2"),
 )
 
+EXAMPLE_GRID, EXAMPLE_SPACING_MM = (28, 28, 24), 2.0
 CENTRE_MM = (-6.0, 2.0, 0.0)
 EDGE_MM = 2.5
 
@@ -74,27 +78,30 @@ def start_field(domain: Domain, radius_mm: float = 8.0, peak: float = 0.7, stret
     return np.asarray(peak / (1.0 + np.exp((distance - radius_mm) / EDGE_MM)))
 
 
-@dataclass(frozen=True, eq=False)
 class GliomaField:
     """The teacher on one domain.
 
-    Attributes:
-        domain: mask, spacing and relative diffusivity.
+    Args:
+        domain: mask, spacing and relative diffusivity; the synthetic brain of the shipped example when None.
         step_days: longest substep.
     """
 
-    domain: Domain = field(default_factory=lambda: synthetic_brain((28, 28, 24), 2.0))
-    step_days: float = 0.25
-
-    name: ClassVar[str] = "glioma-field"
-    states: ClassVar[tuple[Variable, ...]] = (Variable("cellularity", "1"),)
-    parameters: ClassVar[tuple[TeacherParameter, ...]] = PARAMETERS
-    inputs: ClassVar[tuple[Variable, ...]] = (
+    name = "glioma-field"
+    drug = "temozolomide"
+    pharmacokinetics = TEMOZOLOMIDE_PK
+    residual_log_sd = 0.2  # assumed: of a total cellularity measured by MRI
+    states: tuple[Variable, ...] = (Variable("cellularity", "1"),)
+    parameters: tuple[TeacherParameter, ...] = PARAMETERS
+    inputs: tuple[Variable, ...] = (
         Variable("fraction_dose", "Gy"),
         Variable("dose", "mg"),
         Variable("initial_cellularity", "1"),
     )
-    outputs: ClassVar[tuple[Variable, ...]] = (Variable("tumour_cellularity", "mm3"),)
+    outputs: tuple[Variable, ...] = (Variable("tumour_cellularity", "mm3"),)
+
+    def __init__(self, domain: Domain | None = None, step_days: float = 0.25) -> None:
+        self.domain = domain or synthetic_brain(EXAMPLE_GRID, EXAMPLE_SPACING_MM)
+        self.step_days = step_days
 
     def run(self, log_parameters: Floats, doses: Sequence[DoseEvent], days: Floats) -> Floats:
         """See ``Teacher.run``: total cellularity in mm³, [n, t], of the example's start without radiotherapy."""

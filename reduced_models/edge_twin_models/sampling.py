@@ -20,7 +20,7 @@ class BoxedParameter(TeacherParameter):
     """A teacher's parameter with the box in which it is reduced.
 
     Attributes:
-        low, high: bounds; the box is assumed unless the card says otherwise.
+        low, high: bounds, assumed.
     """
 
     low: float
@@ -36,7 +36,8 @@ class BoxedParameter(TeacherParameter):
             "high": self.high,
             "mark": self.mark,
             "source": self.source,
-            "omega2_mark": "A",
+            "omega2_mark": self.omega2_mark,
+            "omega2_source": self.omega2_source,
             "box_mark": "A",
         }
 

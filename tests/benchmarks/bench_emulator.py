@@ -32,7 +32,7 @@ def main() -> None:
     exact = 1e3 * (time.perf_counter() - begin) * MEMBERS / TEACHER_MEMBERS
     print(f"| teacher, {REPLICATES} replicates, {TEACHER_MEMBERS} members scaled | {exact:,.0f} | 1 |")
     for name, make in CANDIDATES.items():
-        engine = make(bundle, emulator.arrays, emulator.litert)
+        engine = make(bundle, emulator)
         times = []
         for _ in range(repeats):
             begin = time.perf_counter()

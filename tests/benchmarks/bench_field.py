@@ -12,8 +12,8 @@ from edge_twin.bundle import load_bundle
 from edge_twin.engines.field_engines import CANDIDATES
 from edge_twin.field import FieldModel
 from edge_twin_models import bundle_path
-from edge_twin_models.build_field import example_teacher
 from edge_twin_models.field_design import REPORT_DAYS, field_sample, member_steps, treatment
+from edge_twin_models.field_teacher import GliomaField
 
 MEMBERS, TEACHER_MEMBERS = 1000, 8
 
@@ -32,7 +32,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=5)
     repeats = parser.parse_args().repeats
-    bundle, teacher = load_bundle(bundle_path("glioma-field")), example_teacher()
+    bundle, teacher = load_bundle(bundle_path("glioma-field")), GliomaField()
     model = FieldModel(bundle)
     sample = field_sample(teacher.domain, MEMBERS, 31, quasi=False)
     given = treatment(sample, int(np.flatnonzero(sample.with_drug)[0]))

@@ -11,9 +11,9 @@ from edge_twin_models import bundle_path
 
 pytest.importorskip("scipy", reason="the teacher needs it")
 
-from edge_twin_models.build_field import example_teacher
 from edge_twin_models.field_certify import FieldScores, certificate, score
 from edge_twin_models.field_design import field_sample
+from edge_twin_models.field_teacher import GliomaField
 
 BUNDLE = load_bundle(bundle_path("glioma-field"))
 MODEL = FieldModel(BUNDLE)
@@ -25,7 +25,7 @@ COVERAGE = (0.93, 0.97)
 
 
 def fresh(count: int, seed: int) -> FieldScores:
-    teacher = example_teacher()
+    teacher = GliomaField()
     return score(teacher, MODEL, NumpyField(MODEL.operators), field_sample(teacher.domain, count, seed, quasi=False))
 
 

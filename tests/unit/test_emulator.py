@@ -107,7 +107,7 @@ def test_quantiles_of_many_levels_and_members_have_one_row_for_each_level() -> N
 @pytest.mark.parametrize("count", [1, 1000, 1700])
 def test_engines_agree(name: str, count: int) -> None:
     try:
-        engine = CANDIDATES[name](BUNDLE, EMULATOR.arrays, EMULATOR.litert)
+        engine = CANDIDATES[name](BUNDLE, EMULATOR)
     except BundleError as error:
         pytest.skip(str(error))
     check_emulator_golden(engine, BUNDLE)
@@ -125,7 +125,7 @@ def test_the_manifest_lists_its_engines_and_all_pass_the_self_test() -> None:
 
 def test_an_engine_that_answers_wrong_is_refused_and_numpy_takes_over(monkeypatch: pytest.MonkeyPatch) -> None:
     wrong = {name: 1.001 * array for name, array in EMULATOR.arrays.items()}
-    candidates = dict(CANDIDATES) | {"onnxruntime": lambda _bundle, _arrays, _file: NumpyNetwork(wrong)}
+    candidates = dict(CANDIDATES) | {"onnxruntime": lambda _bundle, _network, _settings: NumpyNetwork(wrong)}
     monkeypatch.setattr("edge_twin.emulator.CANDIDATES", candidates)
     choice = select_emulator_engine(BUNDLE, EMULATOR, prefer="onnxruntime")
     assert choice.engine.name == "numpy"

@@ -89,7 +89,7 @@ def test_the_manifest_lists_its_engines_and_all_pass_the_self_test() -> None:
 
 def test_an_engine_that_answers_wrong_is_refused_and_numpy_takes_over(monkeypatch: pytest.MonkeyPatch) -> None:
     wrong = dataclasses.replace(MODEL.operators, diffusion=1.01 * MODEL.operators.diffusion)
-    candidates = dict(CANDIDATES) | {"onnxruntime": lambda _bundle, _model: NumpyField(wrong)}
+    candidates = dict(CANDIDATES) | {"onnxruntime": lambda _bundle, _model, _settings: NumpyField(wrong)}
     monkeypatch.setattr("edge_twin.engines.field_engines.CANDIDATES", candidates)
     choice = select_field_engine(BUNDLE, MODEL, prefer="onnxruntime")
     assert choice.engine.name == "numpy"
