@@ -327,7 +327,7 @@ def select_cycle_operator(bundle: Bundle, prefer: str | None = None) -> CycleCho
         preferred_order(CANDIDATES, prefer),
         lambda name, settings: CycleOperator(bundle, name, settings),
         lambda operator: check_golden(operator, bundle),
-        f"bundle {bundle.id}",
+        bundle,
     )
     return CycleChoice(operator, refused)
 

@@ -166,7 +166,8 @@ def measured_interval(counts: Matrix, residual_log_sd: float, seed: int) -> tupl
 
     Each member has the same residual at all times, which keeps the band smooth.
     """
-    residual: Vector = residual_log_sd * np.random.default_rng([seed, 2]).standard_normal(counts.shape[1])
+    normal = np.random.default_rng([seed, 2]).standard_normal(counts.shape[1])
+    residual = np.asarray(residual_log_sd * normal, np.float64)
     lower, upper = np.empty((2, len(counts)))
     for first in range(0, len(counts), TIMES_TOGETHER):
         rows = slice(first, first + TIMES_TOGETHER)

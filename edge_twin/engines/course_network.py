@@ -210,7 +210,7 @@ def select_course_engine(bundle: Bundle, student: Student, prefer: str | None = 
     Args:
         bundle: verified.
         student: of the bundle.
-        prefer: tried first and then numpy; otherwise onnxruntime, LiteRT, numpy.
+        prefer: tried first and then numpy; otherwise onnxruntime, LiteRT, numpy; each only when the bundle lists it.
 
     Raises:
         BundleError: ``engine_unknown``, ``no_engine``.
@@ -219,7 +219,7 @@ def select_course_engine(bundle: Bundle, student: Student, prefer: str | None = 
         preferred_order(CANDIDATES, prefer),
         lambda name, settings: CANDIDATES[name](bundle, student, settings),
         lambda engine: check_course_golden(engine, bundle, student),
-        f"bundle {bundle.id}",
+        bundle,
     )
     return CourseEngineChoice(engine, refused)
 

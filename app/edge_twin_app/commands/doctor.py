@@ -7,46 +7,19 @@ import json
 import platform
 import sqlite3
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from importlib import metadata, util
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING
 
-from edge_twin.bundle import load_bundle
-from edge_twin.cycle import select_cycle_operator
-from edge_twin.engines import select_engine
-from edge_twin.engines.course_network import select_course_engine
-from edge_twin.errors import BundleError
-from edge_twin.installed import InstalledModels
 from edge_twin.program import load_program
-from edge_twin.student import load_student
-from edge_twin_app.models import COURSE_BUNDLE, installed_models
-from edge_twin_models import bundle_path
+from edge_twin_app.engine_findings import Finding, bundle_findings, provider_findings
+from edge_twin_app.models import active_bundle
 
 if TYPE_CHECKING:
     from edge_twin_app.commands.types import Subparsers
 
-BUNDLE, CYCLE_BUNDLE = "neutropenia", "neutropenia-cycle"
-
-
-class NamedEngine(Protocol):
-    """Any engine."""
-
-    @property
-    def name(self) -> str:
-        """Short name for reports."""
-
-
-class Finding(NamedTuple):
-    """One thing that was looked at.
-
-    Attributes:
-        name: what; works: whether it does; detail: version, or why not.
-    """
-
-    name: str
-    works: bool
-    detail: str
+BUNDLE = "neutropenia"
 
 
 def add_to(commands: Subparsers) -> None:
@@ -58,14 +31,14 @@ def add_to(commands: Subparsers) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Look at everything and print; the exit status is 0 unless the twin itself cannot run."""
-    findings = [check() for check in _CHECKS] + [*_installed(), *_engines(), *_packages()]
+    findings = [check() for check in _CHECKS] + [*bundle_findings(), *provider_findings(), *_packages()]
     to_confirm = _marked_thresholds()
     if options.json:
         rows = [finding._asdict() for finding in (*findings, *to_confirm)]
         sys.stdout.write(json.dumps({"rows": rows}, indent=1) + "\n")
     else:
         sys.stdout.write(_table(findings, to_confirm))
-    return 0 if _python().works and _bundle().works else 1
+    return 0 if _python().works and _model().works else 1
 
 
 def _table(findings: Sequence[Finding], to_confirm: Sequence[Finding]) -> str:
@@ -84,32 +57,13 @@ def _sqlite() -> Finding:
     return Finding("sqlite with RETURNING", sqlite3.sqlite_version_info >= (3, 35), version)
 
 
-def _bundle() -> Finding:
+def _model() -> Finding:
+    """Whether the program's own model opens: the installed version, else the shipped one."""
     try:
-        bundle = load_bundle(bundle_path(BUNDLE))
+        bundle = active_bundle(BUNDLE)
     except Exception as error:  # noqa: BLE001 - whatever it is, the doctor reports it
-        return Finding(f"bundle {BUNDLE}", works=False, detail=f"{type(error).__name__}: {error}")
-    return Finding(
-        f"bundle {BUNDLE}", works=True, detail=f"version {bundle.version}, expires {bundle.expires:%Y-%m-%d}"
-    )
-
-
-def _installed() -> list[Finding]:
-    """The versions installed on this device, each verified as it lies on the disk."""
-    try:
-        models = installed_models()
-        return [_installed_version(models, name) for name in models.names()]
-    except BundleError as error:
-        return [Finding("installed models", works=False, detail=f"{error.reason}: {error}")]
-
-
-def _installed_version(models: InstalledModels, name: str) -> Finding:
-    try:
-        bundle, state = models.open(name), models.state(name)
-    except BundleError as error:
-        return Finding(f"installed {name}", works=False, detail=f"{error.reason}: {error}")
-    trial = "on trial" if state.on_trial else "committed"
-    return Finding(f"installed {name}", works=True, detail=f"version {bundle.version}, {trial}")
+        return Finding(f"model of {BUNDLE}", works=False, detail=f"{type(error).__name__}: {error}")
+    return Finding(f"model of {BUNDLE}", works=True, detail=f"{bundle.id} version {bundle.version}")
 
 
 def _bluetooth() -> Finding:
@@ -122,27 +76,7 @@ def _bluetooth() -> Finding:
     return Finding("bluetooth radio", bool(adapters) and bus, detail)
 
 
-_CHECKS: tuple[Callable[[], Finding], ...] = (_python, _sqlite, _bundle, _bluetooth)
-
-
-def _engines() -> list[Finding]:
-    """Each engine of each kind of model is asked for the golden vectors, since an import proves nothing."""
-    mechanistic = select_engine(load_bundle(bundle_path(BUNDLE)))
-    course, cycle = (load_bundle(bundle_path(name)) for name in (COURSE_BUNDLE, CYCLE_BUNDLE))
-    student, operator = select_course_engine(course, load_student(course)), select_cycle_operator(cycle)
-    return [
-        *_engine("", mechanistic.engine, mechanistic.refused),
-        *_engine(f" ({COURSE_BUNDLE})", student.engine, student.refused),
-        *_engine(f" ({CYCLE_BUNDLE})", operator.operator.engine, operator.refused),
-    ]
-
-
-def _engine(model: str, engine: NamedEngine, refused: Mapping[str, str]) -> list[Finding]:
-    """The engine in use with the provider or library that runs it, and why others were refused."""
-    runs_on = [*getattr(engine, "providers", ())[:1], *filter(None, [getattr(engine, "library", "")])]
-    detail = " ".join(["reproduces the golden vectors; in use", *(f"on {what}" for what in runs_on)])
-    others = [Finding(f"engine {name}{model}", works=False, detail=why) for name, why in refused.items()]
-    return [Finding(f"engine {engine.name}{model}", works=True, detail=detail), *others]
+_CHECKS: tuple[Callable[[], Finding], ...] = (_python, _sqlite, _model, _bluetooth)
 
 
 def _packages() -> list[Finding]:
