@@ -3,6 +3,7 @@
 
 BIN := .venv/bin
 PYTEST_ARGS ?=
+BUNDLES := reduced_models/edge_twin_models/bundles
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
@@ -41,8 +42,13 @@ format: setup-dev ## rewrites the code in the house style
 bench: setup-dev ## performance tables (they inform, they never fail)
 	@set -e; for name in $(notdir $(basename $(wildcard tests/benchmarks/bench_*.py))); do echo "== $$name"; $(BIN)/python -m tests.benchmarks.$$name; done
 
-distill: setup-dev ## rebuilds the learned student of the neutropenia course (needs the extra 'distill')
-	@$(BIN)/edge-twin distill neutropenia --out reduced_models/edge_twin_models/bundles/neutropenia-course.etb
+distill: setup-dev ## rebuilds every bundle that is distilled from a teacher (needs the extra 'distill'; tens of minutes)
+	@set -e; for teacher in neutropenia aml; do \
+	  $(BIN)/edge-twin distill $$teacher --method mechanistic --out $(BUNDLES)/$$teacher.etb; \
+	  for method in course cycle; do \
+	    $(BIN)/edge-twin distill $$teacher --method $$method --out $(BUNDLES)/$$teacher-$$method.etb; \
+	  done; \
+	done
 
 wheel: setup-run ## the wheel, in dist/
 	@$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .

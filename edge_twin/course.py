@@ -1,19 +1,21 @@
 """Courses of equal cycles: the dosing that an event-aligned student knows, and its warped time.
 
-A network with one dose and one interval as inputs can only represent equal cycles. Whether a list of
-doses is such a course is therefore decided exactly (to the clock's resolution) and never by rounding.
+A network with one dose and one interval as inputs can only represent equal cycles, each with the same
+administrations at the same days (docetaxel: one; cytarabine: six). Whether a list of doses is such a
+course is therefore decided exactly (to the clock's resolution) and never by rounding.
 
 Time is warped so that every cycle fills the same share of the grid: in warped time the curves of
 different intervals look alike, and a few basis functions describe them (in calendar time the kinks of
 different intervals do not align). The way back to calendar days is a cubic interpolation whose weights
-depend on the schedule alone; they are applied to the basis once, not to every member.
+depend on the schedule alone; they are applied to the basis once, not to every member. The days on which
+a cycle's administrations fall do not stretch with the interval: that part of a cycle keeps calendar time.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Self
 
@@ -26,20 +28,23 @@ from edge_twin.manifest import Reader
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
+ONCE = (0.0,)
+"""Administrations of a cycle with a single dose: days after the start of the cycle."""
 CLOCK_SLACK_DAYS = 1e-10  # starts are differences of clock times in float days, true to a microsecond
 _STENCIL = 4  # nodes of the cubic
 
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """Equal doses at equal intervals.
+    """Equal cycles at equal intervals.
 
     Attributes:
         start_day: of the first dose, on the caller's axis.
-        cycles: number of doses.
-        interval_days: between starts; None for a single dose.
-        amount_mg: of each dose.
-        infusion_days: of each dose.
+        cycles: number of cycles.
+        interval_days: between starts of cycles; None for a single cycle.
+        amount_mg: of each administration.
+        infusion_days: of each administration.
+        offsets_days: administrations of a cycle, days after its start, the first 0.
     """
 
     start_day: float
@@ -47,23 +52,28 @@ class Course:
     interval_days: float | None
     amount_mg: float
     infusion_days: float
+    offsets_days: tuple[float, ...] = ONCE
 
 
-def equal_course(doses: Sequence[DoseEvent]) -> Course | None:
-    """The doses as a course, or None when a dose, an infusion or an interval differs from the others.
+def equal_course(doses: Sequence[DoseEvent], offsets_days: tuple[float, ...] = ONCE) -> Course | None:
+    """The doses as a course, or None when a dose, an infusion, a cycle or an interval differs from the others.
 
     Args:
         doses: in any order.
+        offsets_days: administrations of a cycle, see ``Course``.
     """
-    if not doses:
-        return None
     ordered = sorted(doses, key=lambda dose: dose.start_day)
-    first = ordered[0]
-    gaps = [later.start_day - earlier.start_day for earlier, later in pairwise(ordered)]
-    same_dose = all(d.amount_mg == first.amount_mg and _close(d.infusion_days, first.infusion_days) for d in ordered)
-    if not same_dose or not all(_close(gap, gaps[0]) for gap in gaps):
+    if not ordered or len(ordered) % len(offsets_days):
         return None
-    return Course(first.start_day, len(ordered), gaps[0] if gaps else None, first.amount_mg, first.infusion_days)
+    first, starts = ordered[0], [dose.start_day for dose in ordered[:: len(offsets_days)]]
+    planned = [start + offset for start in starts for offset in offsets_days]
+    gaps = [later - earlier for earlier, later in pairwise(starts)]
+    same_dose = all(d.amount_mg == first.amount_mg and _close(d.infusion_days, first.infusion_days) for d in ordered)
+    in_place = all(_close(dose.start_day, day) for dose, day in zip(ordered, planned, strict=True))
+    if not (same_dose and in_place and all(_close(gap, gaps[0]) for gap in gaps)):
+        return None
+    interval = gaps[0] if gaps else None
+    return Course(first.start_day, len(starts), interval, first.amount_mg, first.infusion_days, offsets_days)
 
 
 def _close(value: float, other: float) -> bool:
@@ -80,6 +90,8 @@ class WarpedGrid:
         tail_points: nodes after the last cycle, denser at its beginning.
         tail_power: exponent of that grading.
         horizon_days: the last node.
+        dosing_days: part of each cycle that keeps calendar time; 0 when the whole cycle stretches.
+        dosing_points: nodes of the cycle in that part.
     """
 
     cycles: int
@@ -87,6 +99,8 @@ class WarpedGrid:
     tail_points: int
     tail_power: float
     horizon_days: float
+    dosing_days: float = 0.0
+    dosing_points: int = 0
 
     @classmethod
     def from_json(cls, item: Reader) -> Self:
@@ -101,7 +115,14 @@ class WarpedGrid:
             item.whole("tail_points"),
             item.number("tail_power", above=0.0),
             item.number("horizon_days", above=0.0),
+            item.number("dosing_days", above=0.0) if "dosing_days" in item.content else 0.0,
+            item.whole("dosing_points") if "dosing_points" in item.content else 0,
         )
+
+    def as_json(self) -> dict[str, float | int]:
+        """For a manifest; a part that does not stretch only where there is one."""
+        left_out = () if self.dosing_points else ("dosing_days", "dosing_points")
+        return {name: value for name, value in asdict(self).items() if name not in left_out}
 
     @property
     def size(self) -> int:
@@ -111,9 +132,19 @@ class WarpedGrid:
     def node_days(self, interval_days: float) -> Floats:
         """[size] days after the first dose, strictly increasing."""
         course = self.cycles * interval_days
-        inside = np.linspace(0.0, course, self.cycles * self.points_per_cycle + 1)
+        inside = self._cycle_nodes(interval_days)
         share = np.arange(1.0, self.tail_points + 1.0) / self.tail_points
         return np.concatenate((inside, course + (self.horizon_days - course) * share**self.tail_power))
+
+    def _cycle_nodes(self, interval_days: float) -> Floats:
+        """Days of the nodes from the first dose to the end of the last cycle."""
+        course = self.cycles * interval_days
+        if not self.dosing_points:
+            return np.linspace(0.0, course, self.cycles * self.points_per_cycle + 1)
+        dosing = np.linspace(0.0, self.dosing_days, self.dosing_points, endpoint=False)
+        rest = np.linspace(self.dosing_days, interval_days, self.points_per_cycle - self.dosing_points, endpoint=False)
+        starts = interval_days * np.arange(self.cycles)[:, None]
+        return np.append((starts + np.concatenate((dosing, rest))).ravel(), course)
 
     def covered_until(self, course: Course) -> float:
         """Days after the first dose up to which a curve of the full course equals that of ``course``.

@@ -1,9 +1,9 @@
 """The cycle operator: any schedule as a chain of cycles, each one pass through a small network.
 
-(state at the dose, parameters, dose) -> (curve of the counts, state at any later moment). Time runs in mean
-transit times and counts in units of the baseline, as in these units the equations of Friberg et al. have
-the fewest parameters. An interval longer than a piece continues without a dose, so delays, omitted cycles
-and changed intervals are exact schedules and are never rounded to a regular one.
+(state at the start, parameters, dose) -> (curve of the counts, state at any later moment). Counts are in units
+of the baseline; which equations, in which time, and which administrations make a cycle, says ``cycle_forms``.
+An interval longer than a piece continues without a dose, so delays, omitted cycles and changed intervals are
+exact schedules and are never rounded to a regular one.
 
 Before every piece the inputs of each member are compared with those of the training: a box, and the
 Mahalanobis distance. A member that leaves them once is computed from the beginning by the mechanistic
@@ -17,19 +17,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from edge_twin.bundle import Bundle, outside_envelope
-from edge_twin.engines import kinds
-from edge_twin.engines.numpy_friberg import TRANSIT_RATE_COUNT, NumpyFriberg
+from edge_twin.bundle import Bundle, outside_envelope, uncovered_drugs
+from edge_twin.contract import Answer, log_sd_of
+from edge_twin.cycle_curves import CycleCurves
+from edge_twin.cycle_forms import cycle_starts, equations_of, form_of
+from edge_twin.cycle_weights import Weights
+from edge_twin.engines import kinds, simulate_reported
+from edge_twin.engines.buffers import Buffers
+from edge_twin.engines.cycle_network import CANDIDATES, CycleEngine
+from edge_twin.engines.selection import NUMPY, Settings, first_right, preferred_order
 from edge_twin.errors import BundleError
 from edge_twin.exposure import DoseEvent, exposure_grid
 from edge_twin.manifest import Reader
 from edge_twin.npz import read_arrays
 from edge_twin.reduced_model import ReducedModel
+from edge_twin.support import CLOCK_SLACK
 
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
@@ -38,100 +45,28 @@ Mask = NDArray[np.bool_]
 CYCLE_OPERATOR = kinds.CYCLE_OPERATOR
 """Engine kind in the manifest."""
 
-HOURS_PER_DAY = 24.0
-GRID_POINTS = 73
-LONGEST_SCALED = 12.0  # mean transit times that a run covers
-GRID_SCALED = LONGEST_SCALED / (GRID_POINTS - 1)
-FIRST_STATE_POINT = 7  # ln P and ln T1..T3 are kept from here on: earlier no piece may end
-INPUTS = ("ln_p", "ln_t1", "ln_t2", "ln_t3", "ln_c", "ln_mtt", "ln_gamma", "kill", "infusion_scaled")
+LONGEST_COURSE = 12  # cycles; a longer course has the width of this one
 RESOLUTION = 0.05  # 10*9/L; the certificate compares smaller counts with this one: no laboratory resolves them
 GUARD_BOX = "state_box"
 GUARD_DISTANCE = "state_distance"
 PARAMETER_BOX = "parameter_box"
-
-
-def grid_scaled() -> Floats:
-    """[g] times of the curves after the dose, in mean transit times."""
-    return np.arange(GRID_POINTS, dtype=np.float64) * GRID_SCALED
+CYCLE_TEMPLATE = "cycle_template"
+CYCLE_INTERVAL = "cycle_interval"
 
 
 class Piece(NamedTuple):
     """One pass of the operator.
 
     Attributes:
-        start_day: of the dose, or of the continuation without one.
+        start_day: of the cycle, or of the continuation without a dose.
         days: until the next piece starts; infinite for the last.
-        amount_mg, infusion_days: 0 for a continuation.
+        amount_mg, infusion_days: of each administration; 0 for a continuation.
     """
 
     start_day: float
     days: float
     amount_mg: float
     infusion_days: float
-
-
-@dataclass(frozen=True, eq=False)
-class Weights:
-    """What the network learned, float32, and the guard of its inputs, float64.
-
-    Attributes:
-        mean, scale: [9] of the inputs. hidden: (weight [in, out], bias [out]) of each hidden layer.
-        last: (weight, bias) to the coefficients; skip: [9, k] linear part beside the network.
-        counts, states: (centre, basis) of ln c [g] and of ln P, ln T1..T3 [4 * (g - FIRST_STATE_POINT)].
-        low, high: [9] range of the training inputs.
-        precision: [9, 9] inverse covariance of the inputs; max_distance: largest squared distance allowed.
-    """
-
-    mean: Singles
-    scale: Singles
-    hidden: tuple[tuple[Singles, Singles], ...]
-    last: tuple[Singles, Singles]
-    skip: Singles
-    counts: tuple[Singles, Singles]
-    states: tuple[Singles, Singles]
-    low: Floats
-    high: Floats
-    precision: Floats
-    max_distance: float
-
-    @property
-    def learned_values(self) -> int:
-        """Number of learned values, the basis included."""
-        layers = (*self.hidden, self.last, self.counts, self.states)
-        return int(self.skip.size + sum(array.size for pair in layers for array in pair))
-
-    @classmethod
-    def from_npz(cls, content: bytes) -> Weights:
-        """Read the file of a bundle.
-
-        Raises:
-            BundleError: ``malformed``.
-        """
-        try:
-            weights = cls(**_weights(read_arrays(content)))
-        except (KeyError, ValueError, TypeError) as error:
-            raise BundleError("the weights cannot be read", reason="malformed") from error
-        if not weights.fit():
-            raise BundleError("the weights do not fit each other", reason="malformed")
-        return weights
-
-    def fit(self) -> bool:
-        """Whether shapes follow each other and every value is finite."""
-        width, inputs, size = len(self.mean), len(INPUTS), self.last[0].shape[-1]
-        chain = [inputs, *(bias.size for _, bias in self.hidden)]
-        layers = zip((*self.hidden, self.last), chain, (*chain[1:], size), strict=True)
-        shapes: list[tuple[tuple[int, ...], tuple[int, ...]]] = [
-            (weight.shape, (rows, columns)) for (weight, _), rows, columns in layers
-        ]
-        state_points = 4 * (GRID_POINTS - FIRST_STATE_POINT)
-        shapes += [(self.counts[1].shape, (size, GRID_POINTS)), (self.states[1].shape, (size, state_points))]
-        shapes += [(self.counts[0].shape, (GRID_POINTS,)), (self.states[0].shape, (state_points,))]
-        shapes += [(self.skip.shape, (inputs, size)), (self.precision.shape, (inputs, inputs))]
-        shapes += [(vector.shape, (inputs,)) for vector in (self.mean, self.scale, self.low, self.high)]
-        flat: list[Singles] = [array for pair in (*self.hidden, self.last, self.counts, self.states) for array in pair]
-        finite = all(bool(np.isfinite(array).all()) for array in (*flat, self.skip, self.scale, self.mean))
-        finite = finite and bool(np.isfinite(self.precision).all())
-        return width == inputs and finite and all(found == wanted for found, wanted in shapes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,7 +77,7 @@ class RollOut:
         counts: [t, n] 10*9/L.
         mechanistic: [n] members that the mechanistic integrator computed.
         handed_over: how many members each guard sent there; a schedule outside the envelope counts all of
-            them under the word of ``outside_envelope``.
+            them under the word of ``outside_envelope``, ``cycle_template`` or ``cycle_interval``.
         log_half_width: half-width of the simultaneous 95 % band around the operator's curves, on the log
             scale, for as many cycles as the schedule has.
     """
@@ -169,26 +104,38 @@ class CycleOperator:
 
     Args:
         bundle: verified, engine kind ``cycle_operator``.
+        engine: name of the engine of its network, see ``cycle_network.CANDIDATES``; not yet checked.
+        settings: how the engine is to run; its default when empty.
+
+    Attributes:
+        weights: see ``Weights``. form: see ``CycleForm``. engine: of the network. curves: see ``CycleCurves``.
+        piece_days: shortest and longest piece.
 
     Raises:
-        BundleError: ``engine_kind_unknown``, ``malformed``.
+        BundleError: ``engine_kind_unknown``, ``malformed``, ``engine_unknown``, or why the engine cannot run it.
     """
 
     name = CYCLE_OPERATOR
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, engine: str = NUMPY, settings: Settings = ()) -> None:
         if bundle.engine.kind != CYCLE_OPERATOR:
             raise BundleError(f"{bundle.engine.kind} is no cycle operator", reason="engine_kind_unknown")
         spec = Reader(bundle.manifest).child("cycle_operator")
+        self.form = form_of(bundle)
         try:
-            self.weights = Weights.from_npz(bundle.files[spec.text("weights")])
+            self.weights = Weights.from_npz(bundle.files[spec.text("weights")], self.form.layout)
         except KeyError as error:
             raise BundleError("the weights are not in the bundle", reason="malformed") from error
+        if engine not in CANDIDATES:
+            raise BundleError(f"there is no engine {engine!r}", reason="engine_unknown")
+        self.engine: CycleEngine = CANDIDATES[engine](bundle, self.weights, settings)
+        self.curves = CycleCurves(self.weights)
+        self._precision = self.weights.precision.astype(np.float32)
+        self._buffers = Buffers()
         self.piece_days = (spec.number("min_piece_days", above=0.0), spec.number("max_piece_days", above=0.0))
         self._half_widths = spec.matrix("log_half_width_by_cycles")
         self._bundle = bundle
-        pk = bundle.pharmacokinetics
-        self._exposure_of_1_mg = float(-np.linalg.inv(pk.rate_matrix)[0, 0] / pk.litre_milligrams_per_micromole)
+        self._equations = equations_of(bundle)
 
     def roll_out(self, log_parameters: Floats, schedule: Sequence[DoseEvent], times: ArrayLike) -> RollOut:
         """Counts of every member, starting at steady state before the first dose.
@@ -205,19 +152,38 @@ class CycleOperator:
         _check(parameters, wanted)
         doses = sorted((dose for dose in schedule if dose.amount_mg != 0.0), key=lambda dose: dose.start_day)
         words = outside_envelope(self._bundle, doses=doses, horizon_days=float(wanted[-1] - wanted[0]))
-        if words:
+        starts = cycle_starts(doses, self.form.offsets_days)
+        words = words or self._cycle_words(doses, starts)
+        if words or starts is None:
             everyone = np.ones(len(parameters), dtype=np.bool_)
             counts = self._mechanistic(parameters, doses, wanted)
             return RollOut(counts, everyone, MappingProxyType(dict.fromkeys(words, len(parameters))), 0.0)
-        counts, causes = self._chain(parameters, self.pieces(doses, float(wanted[-1])), wanted)
-        width = self.log_half_width(sum(dose.start_day <= wanted[-1] for dose in schedule))  # omitted cycles count
+        counts, causes = self._chain(parameters, self.pieces(starts, float(wanted[-1])), wanted)
+        planned = sum(dose.start_day <= wanted[-1] for dose in schedule)  # omitted cycles count
+        width = self.log_half_width(math.ceil(planned / len(self.form.offsets_days)))
         return self._completed(parameters, doses, wanted, counts, causes, width)
+
+    def _cycle_words(self, doses: Sequence[DoseEvent], starts: Sequence[DoseEvent] | None) -> tuple[str, ...]:
+        """Why the doses are not cycles that the operator knows, as stable words."""
+        if starts is None or not self.form.represents(doses):
+            return (CYCLE_TEMPLATE,)
+        gaps = (later.start_day - earlier.start_day for earlier, later in pairwise(starts))
+        return () if all(gap >= self.piece_days[0] - CLOCK_SLACK for gap in gaps) else (CYCLE_INTERVAL,)
+
+    def guarded(self, log_parameters: Floats, schedule: Sequence[DoseEvent], last_day: float) -> Mask:
+        """[n] which members the guards would hand over under a schedule inside the envelope, up to ``last_day``."""
+        doses = sorted((dose for dose in schedule if dose.amount_mg != 0.0), key=lambda dose: dose.start_day)
+        starts = cycle_starts(doses, self.form.offsets_days)
+        if starts is None:
+            return np.ones(len(log_parameters), np.bool_)
+        _, causes = self._chain(log_parameters, self.pieces(starts, last_day), np.array([last_day]))
+        return np.asarray(np.logical_or.reduce(tuple(causes.values())))
 
     def pieces(self, doses: Sequence[DoseEvent], last_day: float) -> tuple[Piece, ...]:
         """The schedule as runs of the operator, up to ``last_day``; intervals too long for one are halved.
 
         Args:
-            doses: oldest first, inside the envelope.
+            doses: the first one of each cycle, oldest first, inside the envelope.
             last_day: of the times asked for.
         """
         given = [dose for dose in doses if dose.start_day <= last_day]
@@ -242,53 +208,37 @@ class CycleOperator:
         outside = (parameters < self._bundle.log_low) | (parameters > self._bundle.log_high)
         causes: dict[str, Mask] = {PARAMETER_BOX: np.asarray(outside.any(axis=1))}
         causes |= {word: np.zeros(len(parameters), dtype=np.bool_) for word in (GUARD_BOX, GUARD_DISTANCE)}
-        per_day = (HOURS_PER_DAY * np.exp(-parameters[:, 1])).astype(np.float32)
-        state: Singles = np.zeros((len(parameters), 5), dtype=np.float32)
+        per_day = self.form.per_day(parameters).astype(np.float32)
+        states = self.weights.layout.pools + 1
+        inputs: Singles = self._buffers.get("inputs", len(parameters), self.weights.mean.size)
+        inputs[:, :states] = 0.0  # logarithms of the steady state
         for index, piece in enumerate(pieces):
-            inputs = self._inputs(parameters, state, piece)
+            inputs[:, states:] = self.form.treatment(parameters, piece.amount_mg, piece.infusion_days)
             self._guard(inputs, causes)
-            coefficients = self._network(inputs)
+            coefficients = self.engine.coefficients(self._standardised(inputs))
             rows = slice(*np.searchsorted(wanted, (piece.start_day, piece.start_day + piece.days)))
             if index == len(pieces) - 1:
                 rows = slice(rows.start, len(wanted))
-            scaled = (wanted[rows, None] - piece.start_day).astype(np.float32) * per_day
-            counts[rows] *= np.exp(_between(_field(coefficients, self.weights.counts), scaled, 0))
-            state = self._state_after(coefficients, per_day * np.float32(piece.days))
+            days = (wanted[rows, None] - piece.start_day).astype(np.float32)
+            scaled = np.multiply(days, per_day, out=self._buffers.get("scaled", len(days), len(per_day)))
+            relative = self.curves.log_counts(coefficients, scaled)
+            counts[rows] *= np.exp(relative, out=relative)
+            inputs[:, :states] = self.curves.log_states(coefficients, per_day * np.float32(piece.days))
         return counts, causes
 
-    def _inputs(self, parameters: Floats, state: Singles, piece: Piece) -> Singles:
-        per_day = HOURS_PER_DAY * np.exp(-parameters[:, 1])
-        killing = TRANSIT_RATE_COUNT * per_day * np.exp(parameters[:, 2]) * self._exposure_of_1_mg * piece.amount_mg
-        added = np.column_stack((parameters[:, [1, 3]], killing, per_day * piece.infusion_days))
-        return np.concatenate((state, added.astype(np.float32)), axis=1)
+    def _standardised(self, inputs: Singles) -> Singles:
+        scaled: Singles = self._buffers.get("standardised", *inputs.shape)
+        np.subtract(inputs, self.weights.mean, out=scaled)
+        scaled /= self.weights.scale
+        return scaled
 
     def _guard(self, inputs: Singles, causes: dict[str, Mask]) -> None:
         weights = self.weights
         causes[GUARD_BOX] |= ~((inputs >= weights.low) & (inputs <= weights.high)).all(axis=1)
-        away = inputs - weights.mean
-        distance = np.einsum("ni,ni->n", away @ weights.precision.astype(np.float32), away)
+        away = np.subtract(inputs, weights.mean, out=self._buffers.get("away", *inputs.shape))
+        weighted = np.matmul(away, self._precision, out=self._buffers.get("weighted", *inputs.shape))
+        distance = np.einsum("ni,ni->n", weighted, away)
         causes[GUARD_DISTANCE] |= ~(distance <= weights.max_distance)
-
-    def _network(self, inputs: Singles) -> Singles:
-        """[n, k] coefficients of the curves."""
-        weights = self.weights
-        scaled = (inputs - weights.mean) / weights.scale
-        values: Singles = scaled
-        for weight, bias in weights.hidden:
-            values = np.asarray(values @ weight, dtype=np.float32)
-            values += bias
-            _silu(values)
-        result = values @ weights.last[0]
-        result += scaled @ weights.skip
-        result += weights.last[1]
-        return np.asarray(result)
-
-    def _state_after(self, coefficients: Singles, scaled: Singles) -> Singles:
-        """[n, 5] state at ``scaled`` [n], each member's own end of the piece."""
-        states = _field(coefficients, self.weights.states).reshape(len(coefficients) * 4, -1)
-        pools = _between(states, np.repeat(scaled, 4)[None, :], FIRST_STATE_POINT).reshape(-1, 4)
-        circulating = _between(_field(coefficients, self.weights.counts), scaled[None, :], 0)
-        return np.concatenate((pools, circulating.T), axis=1)
 
     def _completed(  # noqa: PLR0913, PLR0917 - what was asked, what came out, and how sure it is
         self,
@@ -309,7 +259,8 @@ class CycleOperator:
     def _mechanistic(self, parameters: Floats, doses: Sequence[DoseEvent], wanted: Floats) -> Floats:
         step = self._bundle.engine.max_step_days
         grid = exposure_grid(self._bundle.pharmacokinetics, doses, wanted, max_step_days=step)
-        return NumpyFriberg().simulate_reported(parameters, grid.steps, grid.report)
+        steps, integrator = self._equations.steps(self._bundle, grid), self._equations.numpy_engine(self._bundle)
+        return simulate_reported(integrator, parameters, steps, grid.report)
 
 
 class CycleModel(ReducedModel):
@@ -317,24 +268,75 @@ class CycleModel(ReducedModel):
 
     Args:
         bundle: verified, engine kind ``cycle_operator``.
+        prefer: engine to try first; see ``select_cycle_operator``.
+
+    Attributes:
+        operator: on the engine that reproduced the golden vectors.
+        refused: why engines tried before it were refused.
+
+    Raises:
+        BundleError: as ``select_cycle_operator``.
     """
 
-    def __init__(self, bundle: Bundle) -> None:
-        self.operator = CycleOperator(bundle)
-        check_golden(self.operator, bundle)
-        super().__init__(bundle, NumpyFriberg())
+    def __init__(self, bundle: Bundle, prefer: str | None = None) -> None:
+        self.operator, self.refused = select_cycle_operator(bundle, prefer)
+        super().__init__(bundle, equations_of(bundle).numpy_engine(bundle))
 
     @property
     def engine_name(self) -> str:
-        """The operator; what it handed over is in ``roll_out``."""
-        return self.operator.name
+        """The engine that runs the network; what was handed over is in ``roll_out``."""
+        return self.operator.engine.name
+
+    @property
+    def _equations(self) -> kinds.EngineKind:
+        return equations_of(self.bundle)
+
+    @property
+    def surrogate_log_sd(self) -> float:
+        """Standard deviation of ln(operator) - ln(teacher) in the longest certified course."""
+        return log_sd_of(self.operator.log_half_width(LONGEST_COURSE))
+
+    def answer(self, log_parameters: Floats, doses: Sequence[DoseEvent], times_days: Floats) -> Answer:
+        """See ``ReducedModel.answer``; members that a guard stopped are named by its word."""
+        if unknown := uncovered_drugs(self.bundle, doses):
+            raise BundleError(f"{self.bundle.id} does not cover {', '.join(unknown)}", reason="drug_not_covered")
+        found = self.operator.roll_out(log_parameters, doses, times_days)
+        if not bool(np.isfinite(found.counts).all()):
+            raise BundleError("the model left its numerical range", reason="output_not_finite")
+        engines = ((self.engine_name, ~found.mechanistic), (f"mechanistic ({self.engine.name})", found.mechanistic))
+        names = tuple(name for name, members in engines if members.any())
+        width = 0.0 if found.mechanistic.all() else found.log_half_width
+        return Answer(found.counts, ~found.mechanistic, tuple(found.handed_over), names, width)
 
     def simulate(self, log_parameters: Floats, doses: Sequence[DoseEvent], times_days: Floats) -> Floats:
         """See ``ReducedModel.simulate``."""
-        output = self.operator.roll_out(log_parameters, doses, times_days).counts
-        if not bool(np.isfinite(output).all()):
-            raise BundleError("the model left its numerical range", reason="output_not_finite")
-        return output
+        return self.answer(log_parameters, doses, times_days).counts
+
+
+class CycleChoice(NamedTuple):
+    """The operator on the engine that passed the golden vectors, and why others were refused (by name)."""
+
+    operator: CycleOperator
+    refused: Mapping[str, str]
+
+
+def select_cycle_operator(bundle: Bundle, prefer: str | None = None) -> CycleChoice:
+    """The operator on the first engine that reproduces the golden vectors.
+
+    Args:
+        bundle: verified, engine kind ``cycle_operator``.
+        prefer: tried first and then numpy; otherwise onnxruntime, LiteRT, numpy.
+
+    Raises:
+        BundleError: ``engine_unknown``, ``no_engine``.
+    """
+    operator, refused = first_right(
+        preferred_order(CANDIDATES, prefer),
+        lambda name, settings: CycleOperator(bundle, name, settings),
+        lambda operator: check_golden(operator, bundle),
+        bundle,
+    )
+    return CycleChoice(operator, refused)
 
 
 def check_golden(operator: CycleOperator, bundle: Bundle) -> float:
@@ -369,63 +371,3 @@ def _check(parameters: Floats, wanted: Floats) -> None:
         raise BundleError("log parameters [n, 4] and times [t] must be finite", reason="engine_input")
     if bool((np.diff(wanted) <= 0.0).any()):
         raise BundleError("requested times must increase", reason="times_unsorted")
-
-
-def _silu(values: Singles) -> None:
-    """Sigmoid linear unit x / (1 + exp(-x)), in place."""
-    gate = np.exp(-values)
-    gate += 1.0
-    values /= gate
-
-
-def _field(coefficients: Singles, pair: tuple[Singles, Singles]) -> Singles:
-    """[n, points] centre + coefficients @ basis."""
-    centre, basis = pair
-    result = coefficients @ basis
-    result += centre
-    return np.asarray(result)
-
-
-def _between(curves: Singles, scaled: Singles, first_point: int) -> Singles:
-    """Cubic Lagrange interpolation of regular curves.
-
-    Args:
-        curves: [n, points], the first at grid point ``first_point``.
-        scaled: [t, n] times in mean transit times.
-        first_point: of the grid.
-
-    Returns:
-        [t, n].
-    """
-    points = curves.shape[1]
-    position = scaled * np.float32(1.0 / GRID_SCALED)
-    position -= np.float32(first_point)
-    index = np.clip(position.astype(np.int32), 1, points - 3)
-    part = position - index.astype(np.float32)
-    index += np.arange(len(curves), dtype=np.int32) * np.int32(points)
-    flat = curves.ravel()
-    before, here, after, beyond = (flat.take(index + offset) for offset in (-1, 0, 1, 2))
-    # Newton's forward form of the cubic through the four points around.
-    half, third = np.float32(0.5), np.float32(1.0 / 3.0)
-    first, second = here - before, after - 2.0 * here + before
-    last = beyond - 3.0 * after + 3.0 * here - before
-    return np.asarray(before + (part + 1.0) * (first + part * half * (second + (part - 1.0) * third * last)))
-
-
-def _weights(arrays: Mapping[str, NDArray[np.float64]]) -> dict[str, Any]:
-    """Arguments of ``Weights`` from the arrays of a file."""
-    singles = {name: np.asarray(value, dtype=np.float32) for name, value in arrays.items()}
-    layers = sorted(name for name in arrays if name.startswith("hidden_weight_"))
-    return {
-        "mean": singles["mean"],
-        "scale": singles["scale"],
-        "hidden": tuple((singles[name], singles[name.replace("weight", "bias")]) for name in layers),
-        "last": (singles["last_weight"], singles["last_bias"]),
-        "skip": singles["skip"],
-        "counts": (singles["counts_centre"], singles["counts_basis"]),
-        "states": (singles["states_centre"], singles["states_basis"]),
-        "low": np.asarray(arrays["low"], dtype=np.float64),
-        "high": np.asarray(arrays["high"], dtype=np.float64),
-        "precision": np.asarray(arrays["precision"], dtype=np.float64),
-        "max_distance": float(arrays["max_distance"]),
-    }

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
 
 import numpy as np
 
 from edge_twin.calibration import widening
-from edge_twin.contract import Coverage, Forecast, Matrix, Model, Vector
+from edge_twin.contract import Answer, Coverage, Forecast, Matrix, Model, Vector
 from edge_twin.exposure import DoseEvent
 from edge_twin.innovation import Innovations
+from edge_twin.low_count import WindowStart
 from edge_twin.program import Program
 from edge_twin.quantiles import median_and_interval
 
 GRID_DAYS = 0.5  # of the reported curve; the integrator takes its own, smaller steps
-CYCLE_DAYS = 21.0  # the curve always reaches the end of a standard docetaxel cycle
 TIMES_TOGETHER = 16
 SMALLEST_STATE = 1e-6  # 10*9/L, only to keep the logarithm finite
 
@@ -27,32 +28,60 @@ class Span(NamedTuple):
         origin: day 0, the first dose.
         first_day: first day with a count, or 0.
         now_day: float days from ``origin`` to now.
+        last_dose_day: float days from ``origin`` to the last dose given.
     """
 
     origin: datetime
     first_day: float
     now_day: float
+    last_dose_day: float = 0.0
 
 
 class Trajectories(NamedTuple):
     """An ensemble run.
 
     Attributes:
-        days: shape [t]; counts: 10*9/L, shape [t, members].
+        days: shape [t]; answer: counts in 10*9/L, shape [t, members], and who computed them.
     """
 
     days: Vector
-    counts: Matrix
+    answer: Answer
+
+    @property
+    def counts(self) -> Matrix:
+        """10*9/L, shape [t, members]."""
+        return self.answer.counts
+
+    def with_counts(self, counts: Matrix) -> Trajectories:
+        """The same run with other counts."""
+        return self._replace(answer=replace(self.answer, counts=counts))
 
 
 def run_ensemble(
     model: Model, ensemble: Matrix, doses: tuple[DoseEvent, ...], span: Span, program: Program
 ) -> Trajectories:
-    """The ensemble from the first count to the end of the horizon."""
-    last = max(span.now_day + program.horizon_days, doses[-1].start_day + CYCLE_DAYS)
+    """The ensemble from the first count to the end of the horizon, and at least to the end of the cycle."""
+    last = max(span.now_day + program.horizon_days, span.last_dose_day + program.cycle_days)
     first = min(0.0, np.floor(span.first_day / GRID_DAYS) * GRID_DAYS)
     days = np.arange(first, last + GRID_DAYS, GRID_DAYS)
-    return Trajectories(days, model.simulate(ensemble, doses, days))
+    return Trajectories(days, model.answer(ensemble, doses, days))
+
+
+def with_discrepancy(run: Trajectories, model: Model, occasion: float | None, seed: int) -> Trajectories:
+    """The trajectories with the uncertainty of a new occasion.
+
+    Args:
+        run: of the ensemble.
+        model: gives the discrepancy and the residual error.
+        occasion: day of the dose that begins it, see ``discrepancy.new_occasion``; None leaves ``run`` as it is.
+        seed: of the factors.
+    """
+    if occasion is None:
+        return run
+    logs = np.log(np.maximum(run.counts, SMALLEST_STATE))
+    first = max(int(np.searchsorted(run.days, occasion, side="right")) - 1, 0)
+    logs[first:] = model.discrepancy.apply(logs[first:], logs[first], model.residual_log_sd, seed)
+    return run.with_counts(np.exp(logs))
 
 
 def summarise(  # noqa: PLR0913 - each argument is one ingredient of the forecast and named at the call
@@ -68,15 +97,19 @@ def summarise(  # noqa: PLR0913 - each argument is one ingredient of the forecas
 ) -> Forecast:
     """Forecast of one ensemble run; see :class:`~edge_twin.contract.Forecast`.
 
-    The spread about the median is widened first, on the log scale, by what was counted on this patient and
-    by the innovations when they do not fit, so that intervals and probabilities tell the same.
+    A student's error against its teacher is added to every member, then the spread about the median is widened
+    by what was counted on this patient and by the innovations when they do not fit; both on the log scale, and
+    before intervals and probabilities are taken, so that these tell the same.
     """
     factor = interval_widening(coverage, compared, program)
-    run = widened(run, factor)
+    student_median = np.median(run.counts, axis=1) if run.answer.by_student.any() else None
+    run = widened(with_surrogate_error(run, seed), factor)
     median, state_lower, state_upper = median_and_interval(run.counts)
+    if student_median is not None:  # the draws of the error may not move the centre
+        median = student_median
     lower, upper = measured_interval(run.counts, factor * residual_log_sd, seed)
     ahead = run.days >= span.now_day
-    lowest = int(np.argmin(np.where(run.days >= 0.0, median, np.inf)))
+    lowest = int(np.argmin(np.where(run.days >= span.last_dose_day, median, np.inf)))  # not an earlier cycle's
     needed = program.threshold("forecast", "coverage_counts_needed")
     return Forecast(
         origin=span.origin,
@@ -86,13 +119,16 @@ def summarise(  # noqa: PLR0913 - each argument is one ingredient of the forecas
         upper=upper,
         state_lower=state_lower,
         state_upper=state_upper,
-        p_anc_below_0_5=probability_below(run, ahead & (run.days <= span.now_day + _window(program)), _low(program)),
+        p_below=probability_below(run, ahead & (run.days <= _window_end(span, program)), program.low_threshold),
         nadir_day=float(run.days[lowest]),
         nadir=float(median[lowest]),
         counts_used=counts_used,
         interval_counted=coverage.seen >= needed,
         interval_widening=factor,
         p_mismatch=compared.p_mismatch,
+        surrogate_log_half_width=run.answer.log_half_width,
+        residual_log_sd=residual_log_sd,
+        event=program.low_count(),
     )
 
 
@@ -108,7 +144,25 @@ def widened(run: Trajectories, factor: float) -> Trajectories:
         return run
     logs = np.log(np.maximum(run.counts, SMALLEST_STATE))
     centre = np.median(logs, axis=1, keepdims=True)
-    return Trajectories(run.days, np.exp(centre + factor * (logs - centre)))
+    return run.with_counts(np.exp(centre + factor * (logs - centre)))
+
+
+def with_surrogate_error(run: Trajectories, seed: int) -> Trajectories:
+    """Each member that a student computed, moved by one draw of the student's error; others stay as they are."""
+    return run.with_counts(moved_by_surrogate_error(run.answer, seed))
+
+
+def moved_by_surrogate_error(answer: Answer, seed: int) -> Matrix:
+    """Counts [t, n] after one draw of the student's error for each member, the same at all times.
+
+    Args:
+        answer: of a model.
+        seed: of the draws.
+    """
+    if not answer.by_student.any():
+        return answer.counts
+    draws = np.random.default_rng([seed, 6]).standard_normal(answer.counts.shape[1])
+    return np.asarray(answer.counts * np.exp(answer.log_sd * draws))
 
 
 def probability_below(run: Trajectories, when: np.ndarray, threshold: float) -> float:
@@ -119,12 +173,10 @@ def probability_below(run: Trajectories, when: np.ndarray, threshold: float) -> 
     return float((lowest < threshold).mean())
 
 
-def _low(program: Program) -> float:
-    return program.threshold("forecast", "anc_threshold_10_9_per_l")
-
-
-def _window(program: Program) -> float:
-    return program.threshold("forecast", "window_days")
+def _window_end(span: Span, program: Program) -> float:
+    """Last day of the window in which a low count is the program's event."""
+    start = span.last_dose_day if program.count.window_from is WindowStart.LAST_DOSE else span.now_day
+    return start + program.threshold("forecast", "window_days")
 
 
 def measured_interval(counts: Matrix, residual_log_sd: float, seed: int) -> tuple[Vector, Vector]:

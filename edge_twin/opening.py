@@ -27,7 +27,7 @@ def model_of(bundle: Bundle, engine: str | None = None, behind: Model | None = N
     if bundle.engine.kind == CYCLE_OPERATOR:
         from edge_twin.cycle import CycleModel  # noqa: PLC0415 - each kind loads only what it needs
 
-        return CycleModel(bundle)
+        return CycleModel(bundle, engine)
     return ReducedModel(bundle.described(), select_engine(bundle, prefer=engine))
 
 

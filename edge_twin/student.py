@@ -1,8 +1,11 @@
 """The learned student of a course of equal cycles: a small network, the modes of its curves, its envelope.
 
-    features = ln(mtt, slope, gamma, dose, interval)
+    features = ln(the patient's parameters but the baseline, dose, interval)
     latent   = W3·silu(W2·silu(W1·features + b1) + b2) + b3
-    count    = circ0 · max(exp(modes·latent + mean) - floor, 0)
+    count    = baseline · max(exp(modes·latent + mean) - floor, 0)
+
+The baseline, the first parameter, only scales the counts, in the equations of Friberg (mtt, slope, gamma) as in
+those of Jost (ktr, slope, gamma).
 
 Modes and mean live on the dose-aligned grid of ``course``. The floor, a fraction of the baseline, keeps
 the logarithm from learning counts that no laboratory can tell from zero. Everything comes from one
@@ -13,14 +16,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_twin.bundle import Bundle
-from edge_twin.course import Course, WarpedGrid
+from edge_twin.course import ONCE, Course, WarpedGrid
 from edge_twin.engines import kinds
+from edge_twin.engines.buffers import Buffers
 from edge_twin.errors import BundleError
 from edge_twin.manifest import Reader
 from edge_twin.npz import read_arrays
@@ -50,28 +55,40 @@ class CourseEnvelope:
     """Where the student was certified.
 
     Attributes:
-        low, high: [5] bounds of the logarithms of mtt, slope, gamma, dose, interval.
-        max_log_slope_dose: bound of ln(slope · dose).
+        low, high: [5] bounds of the logarithms of the three parameters, the dose, the interval.
+        kill_weights, max_log_kill: bound of a weighted sum of the features, the logarithm of how much the
+            treatment kills: ln(slope · dose) where the effect is linear in the dose.
         infusion_days: length of every infusion.
         centre, precision, max_distance: Mahalanobis guard of the features, [5], [5, 5] and the empirical
             99 % quantile of the squared distance in the training design.
+        offsets_days: administrations of a cycle, see ``course.Course``.
     """
 
     low: Floats
     high: Floats
-    max_log_slope_dose: float
+    kill_weights: Floats
+    max_log_kill: float
     infusion_days: float
     centre: Floats
     precision: Floats
     max_distance: float
+    offsets_days: tuple[float, ...] = ONCE
 
-    def inside(self, features: Floats) -> Booleans:
-        """[n] whether features [n, 5] lie in the box, under the product bound and within the distance."""
+    def inside(self, features: Floats, memory: Buffers | None = None) -> Booleans:
+        """[n] whether features [n, 5] lie in the box, under the bound of the kill and within the distance.
+
+        Args:
+            features: see ``Student.features``.
+            memory: of float64, for what lies between; its own when None.
+        """
+        memory = memory or Buffers(np.float64)
         boxed = ((features >= self.low) & (features <= self.high)).all(axis=1)
-        product = features[:, 1] + features[:, 3] <= self.max_log_slope_dose
-        away = features - self.centre
-        distance = ((away @ self.precision) * away).sum(axis=1)
-        return np.asarray(boxed & product & (distance <= self.max_distance))
+        bearable = features @ self.kill_weights <= self.max_log_kill
+        away = np.subtract(features, self.centre, out=memory.get("away", *features.shape))
+        weighted = np.matmul(away, self.precision, out=memory.get("weighted", *features.shape))
+        weighted *= away
+        distance = weighted.sum(axis=1)
+        return np.asarray(boxed & bearable & (distance <= self.max_distance))
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +100,7 @@ class Student:
         grid: dose-aligned grid of modes and mean.
         floor: fraction of the baseline.
         envelope: see ``CourseEnvelope``.
-        log_half_width: simultaneous 95 % split-conformal half-width of ln(count / circ0 + floor), student
+        log_half_width: simultaneous 95 % split-conformal half-width of ln(count / baseline + floor), student
             against teacher, after the way back to calendar days.
     """
 
@@ -98,9 +115,10 @@ class Student:
         """Number of trained values and of values of the basis."""
         return sum(array.size for array in self.arrays.values())
 
-    def features(self, log_parameters: Floats, course: Course) -> Floats:
-        """[n, 5] of members under a course with an interval."""
-        features = np.empty((len(log_parameters), MEMBER_FEATURES + SCHEDULE_FEATURES))
+    def features(self, log_parameters: Floats, course: Course, memory: Buffers | None = None) -> Floats:
+        """[n, 5] of members under a course with an interval, in ``memory`` of float64 where it is given."""
+        memory = memory or Buffers(np.float64)
+        features: Floats = memory.get("features", len(log_parameters), MEMBER_FEATURES + SCHEDULE_FEATURES)
         features[:, :MEMBER_FEATURES] = log_parameters[:, 1:]
         features[:, MEMBER_FEATURES:] = schedule_features(course)
         return features
@@ -178,17 +196,31 @@ def _check_shapes(student: Student) -> None:
 
 
 def _envelope(item: Reader) -> CourseEnvelope:
-    low, high, centre = (np.array(item.matrix(name)[0]) for name in ("log_low", "log_high", "centre"))
+    low, high, centre, kill = (
+        np.array(item.matrix(name)[0]) for name in ("log_low", "log_high", "centre", "kill_weights")
+    )
     precision = np.array(item.matrix("precision"))
     size = MEMBER_FEATURES + SCHEDULE_FEATURES
-    if any(array.shape != (size,) for array in (low, high, centre)) or precision.shape != (size, size):
+    if any(array.shape != (size,) for array in (low, high, centre, kill)) or precision.shape != (size, size):
         raise BundleError("the envelope has another shape", reason="malformed")
     return CourseEnvelope(
         low,
         high,
-        item.number("max_log_slope_dose"),
+        kill,
+        item.number("max_log_kill"),
         item.number("infusion_days", low=0.0),
         centre,
         precision,
         item.number("max_distance", above=0.0),
+        _offsets(item),
     )
+
+
+def _offsets(item: Reader) -> tuple[float, ...]:
+    """Administrations of a cycle; one where the manifest names none."""
+    if "offsets_days" not in item.content:
+        return ONCE
+    offsets = item.matrix("offsets_days")[0]
+    if offsets[:1] != [0.0] or any(later <= earlier for earlier, later in pairwise(offsets)):
+        raise BundleError("the administrations of a cycle must increase from 0", reason="malformed")
+    return tuple(offsets)

@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_twin.bundle import Bundle
-from edge_twin.contract import Model
+from edge_twin.bundle import Bundle, uncovered_drugs
+from edge_twin.contract import Answer, Model, log_sd_of
 from edge_twin.course import CLOCK_SLACK_DAYS, Course, equal_course
+from edge_twin.discrepancy import Discrepancy
+from edge_twin.engines.buffers import Buffers
 from edge_twin.engines.course_network import CourseEngine
 from edge_twin.exposure import DoseEvent
 from edge_twin.student import CalendarBasis, Student, schedule_features
@@ -26,34 +29,9 @@ Booleans = NDArray[np.bool_]
 Integers = NDArray[np.intp]
 
 MECHANISTIC = "mechanistic"
+_MEMBERS_OUTSIDE = "members_outside_envelope"
 MEMBERS_TOGETHER = 250
 _KEPT_CALENDARS = 16
-
-
-@dataclass(frozen=True, eq=False)
-class Answer:
-    """Counts with who computed them.
-
-    Attributes:
-        counts: [t, n] in 10*9/L.
-        by_student: [n] whether the student answered for the member.
-        refusals: why it did not, as stable words; empty when it answered for all.
-        engines: names of the engines that took part, the student's first.
-    """
-
-    counts: Floats
-    by_student: Booleans
-    refusals: tuple[str, ...]
-    engines: tuple[str, ...]
-
-    @property
-    def note(self) -> str:
-        """One sentence for a person."""
-        if not self.refusals:
-            return f"computed by the learned student ({self.engines[0]})"
-        handed = int((~self.by_student).sum())
-        why = ", ".join(self.refusals)
-        return f"{handed} of {len(self.by_student)} members computed by the mechanistic model: {why}"
 
 
 @dataclass(eq=False)
@@ -70,6 +48,7 @@ class SurrogateModel:
     engine: CourseEngine
     fallback: Model
     _calendars: dict[tuple[Course, bytes], CalendarBasis] = field(default_factory=dict)
+    _memory: Buffers = field(default_factory=partial(Buffers, np.float64))
 
     @property
     def id(self) -> str:
@@ -87,6 +66,11 @@ class SurrogateModel:
         return min(self.bundle.expires, self.fallback.expires)
 
     @property
+    def drugs(self) -> frozenset[str]:
+        """Lower-case generic names of the drugs that it covers together."""
+        return self.bundle.drugs
+
+    @property
     def parameter_names(self) -> tuple[str, ...]:
         """Names of the patient's parameters, in order."""
         return self.bundle.parameter_names
@@ -95,6 +79,19 @@ class SurrogateModel:
     def residual_log_sd(self) -> float:
         """Standard deviation of ln(measured) - ln(modelled)."""
         return self.bundle.residual_log_sd
+
+    @property
+    def surrogate_log_sd(self) -> float:
+        """Standard deviation of ln(student) - ln(teacher), from the conformal half-width.
+
+        The half-width is of ln(count / baseline + floor); for counts far above the floor that is ln(count).
+        """
+        return log_sd_of(self.student.log_half_width)
+
+    @property
+    def discrepancy(self) -> Discrepancy:
+        """How far the patient's next occasion may lie from what this model carries over."""
+        return self.fallback.discrepancy
 
     @property
     def log_box(self) -> tuple[Floats, Floats]:
@@ -117,9 +114,11 @@ class SurrogateModel:
         """Why the student may not answer for this schedule, as stable words; empty when it may.
 
         Words: ``schedule_not_equal_cycles``, ``single_dose``, ``cycles``, ``infusion_length``, ``dose_amount``,
-        ``dose_interval``, ``horizon``, ``before_first_dose``.
+        ``dose_interval``, ``horizon``, ``before_first_dose``, ``drug_not_covered``.
         """
-        course = equal_course(doses)
+        if uncovered_drugs(self.bundle, doses):
+            return ("drug_not_covered",)
+        course = self._course(doses)
         if course is None:
             return ("schedule_not_equal_cycles",)
         if course.interval_days is None:
@@ -151,20 +150,22 @@ class SurrogateModel:
         """
         parameters = np.asarray(log_parameters, np.float64)
         refusals = self.schedule_refusals(doses, times_days)
-        course = equal_course(doses)
+        course = self._course(doses)
         if refusals or course is None:
             counts = self.fallback.simulate(parameters, tuple(doses), times_days)
             return Answer(counts, np.zeros(len(parameters), np.bool_), refusals, (self._behind,))
         inside = self.members_inside(parameters, course)
         if inside.all():
-            return Answer(self._by_student(parameters, course, times_days), inside, (), (self.engine.name,))
+            counts = self._by_student(parameters, course, times_days)
+            return Answer(counts, inside, (), (self.engine.name,), self.student.log_half_width)
         return self._shared(parameters, course, doses, times_days, inside)
 
     def members_inside(self, log_parameters: Floats, course: Course) -> Booleans:
         """[n] whether the student may answer for each member; a value that is not a number never is inside."""
         low, high = (np.log(bound) for bound in (self.bundle.parameters[0].low, self.bundle.parameters[0].high))
         baseline = (log_parameters[:, 0] >= low) & (log_parameters[:, 0] <= high)
-        return np.asarray(baseline & self.student.envelope.inside(self.student.features(log_parameters, course)))
+        features = self.student.features(log_parameters, course, self._memory)
+        return np.asarray(baseline & self.student.envelope.inside(features, self._memory))
 
     def simulate(self, log_parameters: Floats, doses: Sequence[DoseEvent], times_days: Floats) -> Floats:
         """The counts of ``answer``, [t, n] in 10*9/L."""
@@ -179,6 +180,9 @@ class SurrogateModel:
             times_days: [t] on the axis of the course.
         """
         return self.engine.counts(log_parameters, course, self._calendar(course, times_days))
+
+    def _course(self, doses: Sequence[DoseEvent]) -> Course | None:
+        return equal_course(doses, self.student.envelope.offsets_days)
 
     @property
     def _behind(self) -> str:
@@ -204,7 +208,10 @@ class SurrogateModel:
         if inside.any():
             self._write_by_student(counts, np.flatnonzero(inside), parameters, course, times_days)
         counts[:, ~inside] = self.fallback.simulate(parameters[~inside], tuple(doses), times_days)
-        return Answer(counts, inside, ("members_outside_envelope",), (self.engine.name, self._behind))
+        if not inside.any():
+            return Answer(counts, inside, (_MEMBERS_OUTSIDE,), (self._behind,))
+        engines = self.engine.name, self._behind
+        return Answer(counts, inside, (_MEMBERS_OUTSIDE,), engines, self.student.log_half_width)
 
     def _calendar(self, course: Course, times_days: Floats) -> CalendarBasis:
         """The basis at the requested days; the last few schedules are kept."""

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 
 from edge_twin.bundle import Bundle, load_bundle
 from edge_twin.contract import Model
@@ -14,6 +15,7 @@ from edge_twin.engines.course_network import select_course_engine
 from edge_twin.engines.kinds import COURSE_NETWORK
 from edge_twin.installed import InstalledModels
 from edge_twin.opening import model_of
+from edge_twin.program import Program
 from edge_twin.reduced_model import ReducedModel
 from edge_twin.signing import DEVELOPMENT_TRUST, TrustedKeys
 from edge_twin.student import load_student
@@ -23,6 +25,8 @@ from edge_twin_models import bundle_path
 ENGINES = ("onnxruntime", "numpy")
 COURSE_BUNDLE = "neutropenia-course"
 MECHANISTIC_BUNDLE = "neutropenia"
+BEHIND = MappingProxyType({COURSE_BUNDLE: MECHANISTIC_BUNDLE, "aml-course": "aml"})
+"""The mechanistic bundle of the same teacher that answers where a course student may not."""
 MODELS_VARIABLE, TRUSTED_VARIABLE = "EDGE_TWIN_MODELS", "EDGE_TWIN_TRUSTED"
 
 
@@ -39,6 +43,22 @@ def load_model(name: str, engine: str | None = None, models: InstalledModels | N
     """
     bundle = active_bundle(name, models)
     return ReducedModel(bundle, select_engine(bundle, prefer=engine))
+
+
+def load_models(
+    program: Program, engine: str | None = None, models: InstalledModels | None = None
+) -> tuple[ReducedModel, ...]:
+    """The active version of every bundle that a program names, in its order of preference.
+
+    Args:
+        program: names them.
+        engine: see ``load_model``, like the rest.
+        models: of the device; ``installed_models()`` when None.
+
+    Raises:
+        BundleError: when a bundle is unknown or cannot be trusted.
+    """
+    return tuple(load_model(name, engine, models) for name in program.bundles)
 
 
 def active_bundle(name: str, models: InstalledModels | None = None, trusted: TrustedKeys | None = None) -> Bundle:
@@ -61,19 +81,20 @@ def active_bundle(name: str, models: InstalledModels | None = None, trusted: Tru
     return installed.open(name) if name in installed.names() else load_bundle(bundle_path(name), keys)
 
 
-def load_surrogate(engine: str | None = None) -> SurrogateModel:
-    """The course student with the mechanistic model behind it, each installed or shipped.
+def load_surrogate(engine: str | None = None, name: str = COURSE_BUNDLE) -> SurrogateModel:
+    """A course student with the mechanistic model behind it, each installed or shipped.
 
     Args:
         engine: preferred engine of the student; the first that reproduces the golden vectors when None.
+        name: of the student's bundle, see ``BEHIND``.
 
     Raises:
         BundleError: when one of the two bundles cannot be trusted.
     """
-    bundle = active_bundle(COURSE_BUNDLE)
+    bundle = active_bundle(name)
     student = load_student(bundle)
     chosen = select_course_engine(bundle, student, engine).engine
-    return SurrogateModel(bundle, student, chosen, load_model(MECHANISTIC_BUNDLE, NUMPY if engine == NUMPY else None))
+    return SurrogateModel(bundle, student, chosen, load_model(BEHIND[name], NUMPY if engine == NUMPY else None))
 
 
 def running_model(bundle: Bundle, engine: str | None, models: InstalledModels, trusted: TrustedKeys) -> Model:
@@ -84,7 +105,7 @@ def running_model(bundle: Bundle, engine: str | None, models: InstalledModels, t
     """
     behind = None
     if bundle.engine.kind == COURSE_NETWORK:
-        behind = model_of(active_bundle(MECHANISTIC_BUNDLE, models, trusted), engine)
+        behind = model_of(active_bundle(BEHIND[bundle.id], models, trusted), engine)
     return model_of(bundle, engine, behind)
 
 

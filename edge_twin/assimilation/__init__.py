@@ -9,7 +9,7 @@ not on the order in which they arrived.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -44,7 +44,8 @@ class Assimilation:
         passes: of ES-MDA, each with ``passes`` times the observation variance; 4 is its authors' usual choice.
         inflation: factor on the prior ensemble's distance from its mean, at least 1, for a population that is
             known to be wider than the prior (in the unbounded coordinates of the box).
-        operator: of the laboratory; the model's own log-normal residual when None.
+        operator: of the laboratory; the model's own log-normal residual when None. A student's error against its
+            teacher is added in any case.
         draws: prior draws of importance sampling.
     """
 
@@ -60,7 +61,8 @@ DEFAULT = Assimilation()
 
 def operator_of(model: Model, choices: Assimilation = DEFAULT) -> ObservationOperator:
     """The observation operator that an assimilation with these choices uses."""
-    return choices.operator or ObservationOperator(model.residual_log_sd)
+    operator = choices.operator or ObservationOperator(model.residual_log_sd)
+    return replace(operator, surrogate_log_sd=max(operator.surrogate_log_sd, model.surrogate_log_sd))
 
 
 def assimilate(  # noqa: PLR0913, PLR0917 - five ingredients of every assimilation, and the choices

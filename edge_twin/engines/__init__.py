@@ -15,18 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_twin.bundle import Bundle
-from edge_twin.engines.kinds import FRIBERG_TRANSIT, JOST_LEUKOCYTES, kind_of
+from edge_twin.engines.kinds import FRIBERG_TRANSIT, JOST_LEUKOCYTES, QUARTINO_GCSF, kind_of
 from edge_twin.engines.onnxruntime_engine import OnnxRuntimeEngine
+from edge_twin.engines.selection import LITERT, NUMPY, ONNXRUNTIME, Settings, first_right, preferred_order
 from edge_twin.errors import BundleError
-from edge_twin.late_log import LateLogger
-
-_LOG = LateLogger(__name__)
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
-
-NUMPY = "numpy"
-ONNXRUNTIME = "onnxruntime"
 
 
 class Engine(Protocol):
@@ -73,6 +68,11 @@ class EngineChoice:
         """Short name of the chosen engine."""
         return self.engine.name
 
+    @property
+    def providers(self) -> tuple[str, ...]:
+        """Execution providers that run the engine, in order of preference; empty for an engine without any."""
+        return tuple(getattr(self.engine, "providers", ()))
+
     def simulate(self, log_parameters: Floats, steps: Floats) -> Floats:
         """See ``Engine.simulate``."""
         return self.engine.simulate(log_parameters, steps)
@@ -95,20 +95,31 @@ def numpy_engine(bundle: Bundle) -> Engine:
     return kind_of(bundle).numpy_engine(bundle)
 
 
-_CANDIDATES: Mapping[str, Callable[[Bundle], Engine]] = MappingProxyType(
-    {ONNXRUNTIME: OnnxRuntimeEngine, NUMPY: numpy_engine}
-)
+def _onnxruntime(bundle: Bundle, settings: Settings = ()) -> Engine:
+    return OnnxRuntimeEngine(bundle, providers=settings)
 
 
-def named_engine(bundle: Bundle, name: str) -> Engine:
+def _numpy(bundle: Bundle, _settings: Settings = ()) -> Engine:
+    return numpy_engine(bundle)
+
+
+_CANDIDATES: Mapping[str, Callable[..., Engine]] = MappingProxyType({ONNXRUNTIME: _onnxruntime, NUMPY: _numpy})
+
+
+def named_engine(bundle: Bundle, name: str, settings: Settings = ()) -> Engine:
     """The engine ``name``, not yet checked.
+
+    Args:
+        bundle: verified.
+        name: of the engine.
+        settings: how it is to run; its default when empty.
 
     Raises:
         BundleError: ``engine_unknown``, or why the engine cannot run the bundle.
     """
     if name not in _CANDIDATES:
         raise BundleError(f"there is no engine {name!r}", reason="engine_unknown")
-    return _CANDIDATES[name](bundle)
+    return _CANDIDATES[name](bundle, settings)
 
 
 def select_engine(bundle: Bundle, prefer: str | None = None) -> EngineChoice:
@@ -122,23 +133,13 @@ def select_engine(bundle: Bundle, prefer: str | None = None) -> EngineChoice:
         BundleError: ``engine_unknown`` for a name that does not exist, ``no_engine`` when all were
             refused (the message holds every reason).
     """
-    if prefer is not None and prefer not in _CANDIDATES:
-        raise BundleError(f"there is no engine {prefer!r}", reason="engine_unknown")
-    order = list(dict.fromkeys([*([prefer] if prefer else []), *([NUMPY] if prefer else _CANDIDATES)]))
-    refused: dict[str, str] = {}
-    for name in order:
-        if name not in bundle.engine_names:
-            refused[name] = "not_listed: the bundle was not certified for it"
-            continue
-        try:
-            engine = _CANDIDATES[name](bundle)
-            check_golden(engine, bundle)
-        except BundleError as error:
-            refused[name] = f"{error.reason}: {error}"
-            _LOG.warning("engine %s refused for bundle %s: %s", name, bundle.id, refused[name])
-        else:
-            return EngineChoice(engine, MappingProxyType(refused))
-    raise BundleError("; ".join(f"{name}: {why}" for name, why in refused.items()), reason="no_engine")
+    engine, refused = first_right(
+        preferred_order(_CANDIDATES, prefer),
+        lambda name, settings: _CANDIDATES[name](bundle, settings),
+        lambda engine: check_golden(engine, bundle),
+        bundle,
+    )
+    return EngineChoice(engine, refused)
 
 
 def check_golden(engine: Engine, bundle: Bundle) -> float:
@@ -160,8 +161,10 @@ def check_golden(engine: Engine, bundle: Bundle) -> float:
 __all__ = [
     "FRIBERG_TRANSIT",
     "JOST_LEUKOCYTES",
+    "LITERT",
     "NUMPY",
     "ONNXRUNTIME",
+    "QUARTINO_GCSF",
     "Engine",
     "EngineChoice",
     "ReportingEngine",

@@ -9,22 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_twin.bundle import Bundle
 from edge_twin.course import Course
-from edge_twin.engines import NUMPY, ONNXRUNTIME
-from edge_twin.engines.onnxruntime_engine import _session
+from edge_twin.engines.buffers import Buffers, silu
+from edge_twin.engines.litert_network import LitertNetwork
+from edge_twin.engines.onnx_session import BoundSession
+from edge_twin.engines.selection import LITERT, NUMPY, ONNXRUNTIME, Settings, first_right, preferred_order
 from edge_twin.errors import BundleError
-from edge_twin.late_log import LateLogger
-from edge_twin.student import MEMBER_FEATURES, CalendarBasis, Student, schedule_features
+from edge_twin.student import MEMBER_FEATURES, SCHEDULE_FEATURES, CalendarBasis, Student, schedule_features
 
-_LOG = LateLogger(__name__)
-
-LITERT = "litert"
 CHUNK = 1000
 HIDDEN_CHUNK = 250  # hidden layers of 128 kB, which stay in a small processor's cache
 
@@ -43,20 +41,6 @@ class CourseEngine(Protocol):
         """[t, n] in 10*9/L for log parameters [n, 4]; a buffer, valid until the next call."""
 
 
-class _Buffers:
-    """Arrays that grow to the largest ensemble seen and are handed out as views of its size."""
-
-    def __init__(self) -> None:
-        self._arrays: dict[str, Singles] = {}
-
-    def get(self, name: str, *shape: int) -> Singles:
-        """A contiguous array of this shape, its content undefined."""
-        size = int(np.prod(shape))
-        if name not in self._arrays or self._arrays[name].size < size:
-            self._arrays[name] = np.empty(size, np.float32)
-        return self._arrays[name][:size].reshape(shape)
-
-
 class NumpyCourse:
     """In place, in chunks, without any other dependency."""
 
@@ -69,7 +53,7 @@ class NumpyCourse:
         self._schedule, self._b1 = weights["w1"][MEMBER_FEATURES:].astype(np.float64), weights["b1"]
         self._w2, self._b2 = np.ascontiguousarray(weights["w2"].T), weights["b2"][:, None]
         self._w3, self._b3 = np.ascontiguousarray(weights["w3"].T), weights["b3"][:, None]
-        self._buffers = _Buffers()
+        self._buffers = Buffers()
 
     def counts(self, log_parameters: Floats, course: Course, basis: CalendarBasis) -> Singles:
         """See ``CourseEngine.counts``."""
@@ -97,24 +81,14 @@ class NumpyCourse:
         hidden, members = len(self._b2), features.shape[1]
         one, two = (self._buffers.get(name, hidden, members) for name in ("one", "two"))
         np.matmul(self._members, features, out=one)
-        _silu(one, bias, spare=two)
+        silu(one, bias, spare=two)
         np.matmul(self._w2, one, out=two)
-        _silu(two, self._b2, spare=one)
+        silu(two, self._b2, spare=one)
         return np.matmul(self._w3, two, out=self._buffers.get("part", len(self._b3), members))
 
 
-def _silu(values: Singles, bias: Singles, spare: Singles) -> None:
-    """SiLU, x / (1 + exp(-x)), of x = values + bias, in place; far negative x overflow to the right limit, zero."""
-    values += bias
-    np.negative(values, out=spare)
-    with np.errstate(over="ignore"):
-        np.exp(spare, out=spare)
-    spare += np.float32(1.0)
-    values /= spare
-
-
 def decode(latent: Singles, log_baseline: Singles, basis: CalendarBasis, floor: np.float32, out: Singles) -> None:
-    """Counts [t, n] of latent values [k, n] and ln baselines [n]."""
+    """Counts [t, n] of latent values [k, n] and ln baselines [n], which are overwritten."""
     if out.flags.c_contiguous:
         np.matmul(basis.modes, latent, out=out)
     else:
@@ -122,26 +96,29 @@ def decode(latent: Singles, log_baseline: Singles, basis: CalendarBasis, floor: 
     out += basis.mean
     np.exp(out, out=out)
     out -= floor
-    out *= np.exp(log_baseline)
+    out *= np.exp(log_baseline, out=log_baseline)
     np.maximum(out, np.float32(0.0), out=out)
 
 
 class OnnxCourse:
     """The whole graph in onnxruntime, one thread, bound to reused buffers.
 
+    Attributes:
+        providers: execution providers of the session, in order of preference.
+
     Raises:
-        BundleError: ``graph_missing``, ``library_missing``, ``graph_refused``.
+        BundleError: ``graph_missing``, or as ``onnx_session.open_session``.
     """
 
     name = ONNXRUNTIME
 
-    def __init__(self, bundle: Bundle, _student: Student) -> None:
+    def __init__(self, bundle: Bundle, _student: Student, providers: Settings = ()) -> None:
         if bundle.engine.graph is None:
             raise BundleError("the bundle has no ONNX graph", reason="graph_missing")
-        self._session = _session(bundle.files[bundle.engine.graph])
-        self.providers: tuple[str, ...] = tuple(self._session.get_providers())
-        self._buffers = _Buffers()
-        self._chunks = _Buffers()
+        self._session = BoundSession(bundle.files[bundle.engine.graph], "counts", providers)
+        self.providers: tuple[str, ...] = self._session.providers
+        self._buffers = Buffers()
+        self._chunks = Buffers()
 
     def counts(self, log_parameters: Floats, course: Course, basis: CalendarBasis) -> Singles:
         """See ``CourseEngine.counts``.
@@ -151,51 +128,43 @@ class OnnxCourse:
         """
         members, days = len(log_parameters), len(basis.mean)
         output = self._buffers.get("output", days, members)
-        schedule = schedule_features(course).astype(np.float32)[None, :]
+        schedule = self._buffers.get("schedule", 1, SCHEDULE_FEATURES)
+        schedule[0] = schedule_features(course)
         for first in range(0, members, CHUNK):
             chunk = log_parameters[first : first + CHUNK]
             rows = self._chunks.get("rows", *chunk.shape)
             rows[...] = chunk
             whole = len(chunk) == members
             target = output if whole else self._chunks.get("target", days, len(chunk))
-            self._run({"log_parameters": rows, "schedule": schedule, "modes": basis.modes, "mean": basis.mean}, target)
+            self._session.run(
+                {"log_parameters": rows, "schedule": schedule, "modes": basis.modes, "mean": basis.mean}, target
+            )
             if not whole:
                 output[:, first : first + CHUNK] = target
         return output
 
-    def _run(self, inputs: Mapping[str, Singles], target: Singles) -> None:
-        binding = self._session.io_binding()
-        try:
-            for name, array in inputs.items():
-                binding.bind_cpu_input(name, array)
-            binding.bind_output("counts", "cpu", 0, np.float32, target.shape, target.ctypes.data)
-            self._session.run_with_iobinding(binding)
-        except Exception as error:  # the library's exceptions have no common base
-            raise BundleError(f"onnxruntime failed: {error}", reason="engine_failed") from error
-
 
 class LitertCourse:
-    """The network in LiteRT (``ai-edge-litert``, or ``tflite-runtime`` where only that exists).
+    """The network in LiteRT, the basis in numpy.
+
+    Attributes:
+        library: which package runs it; see ``litert_network``.
 
     Raises:
-        BundleError: ``graph_missing``, ``library_missing``, ``graph_refused``.
+        BundleError: ``graph_missing``, or as ``LitertNetwork``.
     """
 
     name = LITERT
 
-    def __init__(self, bundle: Bundle, student: Student) -> None:
+    def __init__(self, bundle: Bundle, student: Student, library: Settings = ()) -> None:
         name = bundle.manifest["student"].get("litert")
         if name not in bundle.files:
             raise BundleError("the bundle has no LiteRT file", reason="graph_missing")
-        try:
-            self._interpreter = _interpreter()(model_content=bundle.files[name], num_threads=1)
-            self._input = self._interpreter.get_input_details()[0]["index"]
-            self._output = self._interpreter.get_output_details()[0]["index"]
-        except (RuntimeError, ValueError, IndexError) as error:
-            raise BundleError(f"LiteRT refuses the file: {error}", reason="graph_refused") from error
+        self._network = LitertNetwork(bundle.files[name], *library)
+        self.library = self._network.library
         self._floor = np.float32(student.floor)
-        self._batch = 0
-        self._buffers = _Buffers()
+        self._modes = student.arrays["b3"].size
+        self._buffers = Buffers()
 
     def counts(self, log_parameters: Floats, course: Course, basis: CalendarBasis) -> Singles:
         """See ``CourseEngine.counts``.
@@ -207,49 +176,32 @@ class LitertCourse:
         output = self._buffers.get("output", days, members)
         for first in range(0, members, CHUNK):
             chunk = log_parameters[first : first + CHUNK]
-            features = self._buffers.get("features", len(chunk), MEMBER_FEATURES + 2)
+            features = self._buffers.get("features", len(chunk), MEMBER_FEATURES + SCHEDULE_FEATURES)
             features[:, :MEMBER_FEATURES] = chunk[:, 1:]
             features[:, MEMBER_FEATURES:] = schedule_features(course)
-            latent = self._latent(features)
-            decode(latent.T, chunk[:, 0].astype(np.float32), basis, self._floor, output[:, first : first + CHUNK])
+            latent = self._buffers.get("latent", len(chunk), self._modes)
+            self._network.run(features, latent)
+            baseline = self._buffers.get("baseline", len(chunk))
+            baseline[...] = chunk[:, 0]
+            decode(latent.T, baseline, basis, self._floor, output[:, first : first + CHUNK])
         return output
 
-    def _latent(self, features: Singles) -> Singles:
-        interpreter = self._interpreter
-        try:
-            if len(features) != self._batch:
-                interpreter.resize_tensor_input(self._input, features.shape)
-                interpreter.allocate_tensors()
-                self._batch = len(features)
-            interpreter.set_tensor(self._input, features)
-            interpreter.invoke()
-            return np.asarray(interpreter.get_tensor(self._output), np.float32)
-        except (RuntimeError, ValueError) as error:
-            raise BundleError(f"LiteRT failed: {error}", reason="engine_failed") from error
+
+def _numpy_course(_bundle: Bundle, student: Student, _settings: Settings = ()) -> CourseEngine:
+    return NumpyCourse(student)
 
 
-def _interpreter() -> Callable[..., Any]:
-    """The interpreter class of whichever LiteRT package there is."""
-    for module in ("ai_edge_litert.interpreter", "tflite_runtime.interpreter"):
-        try:
-            found: Callable[..., Any] = __import__(module, fromlist=["Interpreter"]).Interpreter
-        except (ImportError, OSError):
-            continue
-        return found
-    raise BundleError("neither ai-edge-litert nor tflite-runtime can be imported", reason="library_missing")
-
-
-CANDIDATES: Mapping[str, Callable[[Bundle, Student], CourseEngine]] = MappingProxyType(
-    {ONNXRUNTIME: OnnxCourse, LITERT: LitertCourse, NUMPY: lambda _bundle, student: NumpyCourse(student)}
+CANDIDATES: Mapping[str, Callable[..., CourseEngine]] = MappingProxyType(
+    {ONNXRUNTIME: OnnxCourse, LITERT: LitertCourse, NUMPY: _numpy_course}
 )
+"""Makers by name: bundle, student and, where an engine has several ways to run, its settings."""
 
 
-class CourseEngineChoice:
+class CourseEngineChoice(NamedTuple):
     """The engine that passed the golden vectors, and why others were refused (by name)."""
 
-    def __init__(self, engine: CourseEngine, refused: Mapping[str, str]) -> None:
-        self.engine = engine
-        self.refused = MappingProxyType(dict(refused))
+    engine: CourseEngine
+    refused: Mapping[str, str]
 
 
 def select_course_engine(bundle: Bundle, student: Student, prefer: str | None = None) -> CourseEngineChoice:
@@ -263,22 +215,13 @@ def select_course_engine(bundle: Bundle, student: Student, prefer: str | None = 
     Raises:
         BundleError: ``engine_unknown``, ``no_engine``.
     """
-    if prefer is not None and prefer not in CANDIDATES:
-        raise BundleError(f"there is no engine {prefer!r}", reason="engine_unknown")
-    refused: dict[str, str] = {}
-    for name in dict.fromkeys([prefer, NUMPY] if prefer else CANDIDATES):
-        if name not in bundle.engine_names:
-            refused[name] = "not_listed: the bundle was not certified for it"
-            continue
-        try:
-            engine = CANDIDATES[name](bundle, student)
-            check_course_golden(engine, bundle, student)
-        except BundleError as error:
-            refused[name] = f"{error.reason}: {error}"
-            _LOG.warning("engine %s refused for bundle %s: %s", name, bundle.id, refused[name])
-        else:
-            return CourseEngineChoice(engine, refused)
-    raise BundleError("; ".join(f"{name}: {why}" for name, why in refused.items()), reason="no_engine")
+    engine, refused = first_right(
+        preferred_order(CANDIDATES, prefer),
+        lambda name, settings: CANDIDATES[name](bundle, student, settings),
+        lambda engine: check_course_golden(engine, bundle, student),
+        bundle,
+    )
+    return CourseEngineChoice(engine, refused)
 
 
 def check_course_golden(engine: CourseEngine, bundle: Bundle, student: Student) -> float:

@@ -112,6 +112,34 @@ class NumpyJost:
             _Ensemble(parameters[members]).run(steps, responses, output[:, members])
         return output
 
+    def trajectory(self, log_parameters: Floats, lengths_days: Floats, log_effects: Floats, state: Floats) -> Floats:
+        """All states at each node, each member with its own concentrations; not in chunks.
+
+        Args:
+            log_parameters: [n, 4].
+            lengths_days: [k] of the steps.
+            log_effects: [k, 3, n] ln(1 + C) at the quadrature points of every step.
+            state: [3, n] ln P, T, c to start from, fractions of the baseline.
+
+        Returns:
+            [k + 1, 3, n] ln P, T, c.
+
+        Raises:
+            BundleError: ``engine_input`` for values that are not finite or lengths that are not positive.
+        """
+        steps = np.column_stack((lengths_days, log_effects.max(axis=2)))
+        parameters = checked_arrays(log_parameters, steps, len(PARAMETERS), STEP_COLUMNS)
+        responses = (self._kwbc * lengths_days[:, None]) ** np.arange(LOSS_ORDER) @ STEP_TABLE
+        ensemble = _Ensemble(parameters)
+        ensemble.start(state)
+        nodes = np.empty((len(lengths_days) + 1, *state.shape))
+        nodes[0] = state
+        rows = zip(lengths_days.tolist(), log_effects, responses.tolist(), strict=True)
+        for index, (length, effects, response) in enumerate(rows, start=1):
+            ensemble.step(length, effects, response)
+            nodes[index] = ensemble.log_pool, ensemble.driven[0], ensemble.circulating
+        return nodes
+
 
 class _Ensemble:
     """State and buffers of one chunk; all counts are shares of the baseline."""
@@ -135,12 +163,21 @@ class _Ensemble:
         """Write the circulating count of every node into ``output`` [k + 1, n]."""
         output[0] = 1.0
         for index, (step, response) in enumerate(zip(steps, responses.tolist(), strict=True), start=1):
-            np.multiply(self.ktr, step[0], out=self.passed)
-            self._middle_feedback(response[:3])
-            self._proliferate(step[1:])
-            self._mature(response[3:])
+            self.step(step[0], step[1:, None], response)
             output[index] = self.circulating
         output *= self.wbc0
+
+    def start(self, state: Floats) -> None:
+        """Begin from ln P, T, c [3, n] instead of the steady state."""
+        self.log_pool[...], self.driven[0], self.circulating[...] = state
+        np.exp(self.log_pool, out=self.driven[1])
+
+    def step(self, length_days: float, log_concentrations: Floats, response: list[float]) -> None:
+        """Advance by one step; ln(1 + C) at the quadrature points is [3, 1] or [3, n]."""
+        np.multiply(self.ktr, length_days, out=self.passed)
+        self._middle_feedback(response[:3])
+        self._proliferate(log_concentrations)
+        self._mature(response[3:])
 
     def _middle_feedback(self, response: list[float]) -> None:
         """c**(-gamma) half a step ahead: T + h·(c - T) + (a·x + b·x²)·(P - T)."""
@@ -166,7 +203,7 @@ class _Ensemble:
         growth = self.feedback
         growth -= 1.0
         if log_concentrations.any():
-            np.multiply(log_concentrations[:, None], self.slope, out=self.effects)
+            np.multiply(log_concentrations, self.slope, out=self.effects)
             np.matmul(QUADRATURE_WEIGHTS, self.effects, out=self.scratch)
             np.subtract(1.0, self.effects, out=self.effects)
             np.maximum(self.effects, 0.0, out=self.effects)

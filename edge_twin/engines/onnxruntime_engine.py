@@ -1,11 +1,9 @@
 """Runs the bundle's ONNX Scan graph, the same integrator as the numpy engine of its kind, in onnxruntime.
 
-The library is imported when an engine is made: it is absent on 32-bit ARM and costs 0.4 s to import.
+Which execution providers run it: see ``onnx_session``.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +11,7 @@ from numpy.typing import NDArray
 from edge_twin.bundle import Bundle
 from edge_twin.engines.checks import checked_arrays
 from edge_twin.engines.kinds import kind_of
+from edge_twin.engines.onnx_session import open_session
 from edge_twin.errors import BundleError
 from edge_twin.late_log import LateLogger
 
@@ -20,10 +19,7 @@ _LOG = LateLogger(__name__)
 
 Floats = NDArray[np.float64]
 
-CPU = "CPUExecutionProvider"
-REMOTE = "AzureExecutionProvider"  # listed by some builds; calls out to the network, so never used here
 DEFAULT_CHUNK = 1000
-_SEVERITY_ERROR = 3  # onnxruntime's own scale: 3 shows errors only
 
 
 class OnnxRuntimeEngine:
@@ -32,6 +28,7 @@ class OnnxRuntimeEngine:
     Args:
         bundle: verified, with a graph.
         chunk: members advanced together.
+        providers: execution providers to ask for, in order; the fastest there are when empty.
 
     Attributes:
         name: ``onnxruntime``.
@@ -39,18 +36,18 @@ class OnnxRuntimeEngine:
 
     Raises:
         BundleError: ``graph_missing``, ``library_missing``, ``graph_refused`` (the runtime cannot load it),
-            ``engine_kind_unknown``.
+            ``provider_missing``, ``engine_kind_unknown``.
     """
 
     name = "onnxruntime"
 
-    def __init__(self, bundle: Bundle, chunk: int = DEFAULT_CHUNK) -> None:
+    def __init__(self, bundle: Bundle, chunk: int = DEFAULT_CHUNK, providers: tuple[str, ...] = ()) -> None:
         if bundle.engine.graph is None:
             raise BundleError("the bundle has no ONNX graph", reason="graph_missing")
         self._chunk = chunk
         self._parameters = len(bundle.parameters)
         self._columns = kind_of(bundle).step_columns
-        self._session = _session(bundle.files[bundle.engine.graph])
+        self._session = open_session(bundle.files[bundle.engine.graph], providers)
         self.providers: tuple[str, ...] = tuple(self._session.get_providers())
         _LOG.info("bundle %s runs in onnxruntime on %s", bundle.id, ", ".join(self.providers))
 
@@ -80,19 +77,3 @@ class OnnxRuntimeEngine:
         except Exception as error:  # the library's exceptions have no common base
             raise BundleError(f"onnxruntime failed: {error}", reason="engine_failed") from error
         return np.asarray(values)
-
-
-def _session(graph: bytes) -> Any:  # noqa: ANN401 - the library publishes no types
-    try:
-        import onnxruntime  # noqa: PLC0415 - see the module's docstring
-    except (ImportError, OSError) as error:
-        raise BundleError("onnxruntime cannot be imported", reason="library_missing") from error
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.log_severity_level = _SEVERITY_ERROR
-    available = [provider for provider in onnxruntime.get_available_providers() if provider not in {CPU, REMOTE}]
-    try:
-        return onnxruntime.InferenceSession(graph, options, providers=[*available, CPU])
-    except Exception as error:  # the library's exceptions have no common base
-        raise BundleError(f"onnxruntime refuses the graph: {error}", reason="graph_refused") from error

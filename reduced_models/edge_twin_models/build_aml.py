@@ -106,6 +106,21 @@ def golden_vectors() -> bytes:
     return buffer.getvalue()
 
 
+def pharmacokinetics_document() -> dict[str, Any]:
+    """The manifest's ``fixed`` and ``pharmacokinetics``."""
+    volume = ("volume", "L", CENTRAL_VOLUME_L, "A", "assumed")
+    loss = ("kwbc", "/d", KWBC_PER_DAY, "P", "Quartino 2014, as in the re-implementation of Jost 2020")
+    return {
+        "fixed": [dict(zip(("name", "unit", "value", "mark", "source"), row, strict=True)) for row in (loss, volume)],
+        "pharmacokinetics": {
+            "rate_matrix_per_day": CYTARABINE_PK.rate_matrix.tolist(),
+            "volume_l": CENTRAL_VOLUME_L,
+            "molar_factor_mg_per_umol": CYTARABINE_MG_PER_UMOL,
+            "mark": "A",
+        },
+    }
+
+
 def _patient(generator: np.random.Generator) -> Patient:
     drawn = JOST.typical.log_parameters + np.sqrt(JOST.omega2) * generator.standard_normal(4)
     return Patient(*np.exp(drawn).tolist())
@@ -129,8 +144,6 @@ def _eight_figures(values: Floats) -> Floats:
 
 
 def _manifest(certificate: dict[str, float | int], contents: dict[str, bytes]) -> dict[str, Any]:
-    volume = ("volume", "L", CENTRAL_VOLUME_L, "A", "assumed")
-    loss = ("kwbc", "/d", KWBC_PER_DAY, "P", "Quartino 2014, as in the re-implementation of Jost 2020")
     return {
         "schema": SCHEMA,
         "id": BUNDLE_ID,
@@ -155,13 +168,7 @@ def _manifest(certificate: dict[str, float | int], contents: dict[str, bytes]) -
             }
             for name, omega2 in zip(PARAMETERS, JOST.omega2, strict=True)
         ],
-        "fixed": [dict(zip(("name", "unit", "value", "mark", "source"), row, strict=True)) for row in (loss, volume)],
-        "pharmacokinetics": {
-            "rate_matrix_per_day": CYTARABINE_PK.rate_matrix.tolist(),
-            "volume_l": CENTRAL_VOLUME_L,
-            "molar_factor_mg_per_umol": CYTARABINE_MG_PER_UMOL,
-            "mark": "A",
-        },
+        **pharmacokinetics_document(),
         "outputs": [
             {
                 "name": LEUKOCYTES.name,

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_twin.student import ARRAYS, MEMBER_FEATURES
+from edge_twin_models.litert_graph import LitertGraph
 
 Singles = NDArray[np.float32]
 
@@ -91,87 +92,13 @@ def _constants(arrays: Mapping[str, Singles], floor: float) -> dict[str, Singles
 
 def litert_bytes(arrays: Mapping[str, Singles]) -> bytes:
     """Features [n, 5] in, latent [n, k] out, written directly as a flatbuffer with a dynamic batch."""
-    import flatbuffers  # noqa: PLC0415 - comes with ai-edge-litert
-    from ai_edge_litert import schema_py_generated as schema  # noqa: PLC0415 - only a distillation needs it
-
-    builder = _Litert(schema)
-    values = builder.tensor("features", (1, len(arrays["w1"])), None)
-    first = values
+    graph = LitertGraph()
+    first = values = graph.tensor("features", (1, len(arrays["w1"])), None)
     for layer in (1, 2, 3):
-        values = builder.connected(values, arrays[f"w{layer}"].T, arrays[f"b{layer}"], f"z{layer}")
+        values = graph.connected(values, arrays[f"w{layer}"].T, arrays[f"b{layer}"], f"z{layer}")
         if layer < 3:  # noqa: PLR2004 - the last layer is linear
-            values = builder.silu(values, arrays[f"b{layer}"].size, layer)
-    model = builder.model(first, values)
-    packer = flatbuffers.Builder(1024)
-    packer.Finish(model.Pack(packer), b"TFL3")
-    return bytes(packer.Output())
-
-
-class _Litert:
-    """A TFLite model under construction."""
-
-    def __init__(self, schema: Any) -> None:  # noqa: ANN401 - generated code without types
-        self.schema = schema
-        self.buffers = [schema.BufferT()]  # by convention the first one is empty
-        self.tensors: list[Any] = []
-        self.operators: list[Any] = []
-        self.codes = [
-            schema.BuiltinOperator.FULLY_CONNECTED,
-            schema.BuiltinOperator.LOGISTIC,
-            schema.BuiltinOperator.MUL,
-        ]
-
-    def tensor(self, name: str, shape: tuple[int, ...], data: Singles | None) -> int:
-        """Index of a new tensor; without data its first dimension is the batch."""
-        made = self.schema.TensorT()
-        made.name, made.shape, made.type = name.encode(), list(shape), self.schema.TensorType.FLOAT32
-        if data is None:
-            made.shapeSignature, made.buffer = [-1, *shape[1:]], 0
-        else:
-            buffer = self.schema.BufferT()
-            buffer.data = np.frombuffer(np.ascontiguousarray(data, "<f4").tobytes(), np.uint8)
-            self.buffers.append(buffer)
-            made.buffer = len(self.buffers) - 1
-        self.tensors.append(made)
-        return len(self.tensors) - 1
-
-    def connected(self, source: int, weights: Singles, bias: Singles, name: str) -> int:
-        """A fully connected layer with weights [outputs, inputs]."""
-        inputs = [source, self.tensor(f"{name}_w", weights.shape, weights), self.tensor(f"{name}_b", bias.shape, bias)]
-        options = self.schema.FullyConnectedOptionsT()
-        return self._operator(0, inputs, name, bias.size, (self.schema.BuiltinOptions.FullyConnectedOptions, options))
-
-    def silu(self, source: int, width: int, layer: int) -> int:
-        """SiLU, x · sigmoid(x)."""
-        gate = self._operator(1, [source], f"s{layer}", width, None)
-        options = (self.schema.BuiltinOptions.MulOptions, self.schema.MulOptionsT())
-        return self._operator(2, [source, gate], f"h{layer}", width, options)
-
-    def _operator(self, code: int, inputs: list[int], name: str, width: int, options: tuple[int, Any] | None) -> int:
-        made = self.schema.OperatorT()
-        output = self.tensor(name, (1, width), None)
-        made.opcodeIndex, made.inputs, made.outputs = code, inputs, [output]
-        if options:
-            made.builtinOptionsType, made.builtinOptions = options
-        self.operators.append(made)
-        return output
-
-    def model(self, first: int, last: int) -> Any:  # noqa: ANN401 - generated code without types
-        """The finished model."""
-        graph = self.schema.SubGraphT()
-        graph.name, graph.tensors, graph.operators = b"main", self.tensors, self.operators
-        graph.inputs, graph.outputs = [first], [last]
-        model = self.schema.ModelT()
-        model.version, model.description = 3, b"edge_twin_models"
-        model.subgraphs, model.buffers = [graph], self.buffers
-        model.operatorCodes = [self._code(code) for code in self.codes]
-        return model
-
-    def _code(self, builtin: int) -> Any:  # noqa: ANN401 - generated code without types
-        made = self.schema.OperatorCodeT()
-        made.builtinCode = made.deprecatedBuiltinCode = builtin
-        made.version = 1
-        return made
+            values = graph.silu(values, arrays[f"b{layer}"].size, layer)
+    return graph.file(first, values)
 
 
 def single_arrays(layers: tuple[tuple[NDArray[np.float64], NDArray[np.float64]], ...]) -> dict[str, Singles]:

@@ -1,28 +1,35 @@
-"""The teacher's runs from which the cycle operator of neutropenia is distilled.
+"""The teacher's runs from which a cycle operator is distilled: what is common, and the runs of neutropenia.
 
 In units of the baseline and of the mean transit time the Friberg model loses two of its parameters: what
 is left depends on the state at the dose, on gamma, on the kill ktr·slope·AUC of the dose, and weakly on
 how the minutes of the pharmacokinetics compare with the transit time. So each run is made in scaled
 time s = t / MTT from its dose, and its state at a later s starts the next run: the states on which the
-network is trained are those that schedules reach, not the corners of a box that no patient visits.
+network is trained are those that schedules reach, not the corners of a box that no patient visits. The runs
+of AML leukocytes, in days, are made in ``cycle_design_aml``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
-from edge_twin.cycle import GRID_POINTS, HOURS_PER_DAY, LONGEST_SCALED, grid_scaled
-from edge_twin.engines.numpy_friberg import STATE_SIZE, NumpyFriberg
+from edge_twin.cycle_forms import HOURS_PER_DAY
+from edge_twin.cycle_weights import FRIBERG_LAYOUT, Layout
+from edge_twin.engines.numpy_friberg import NumpyFriberg
 from edge_twin.exposure import LinearPharmacokinetics
 from edge_twin_models.friberg import DOCETAXEL_PK
 
 Floats = NDArray[np.float64]
 
 CYCLES = 12
+LONGEST_SCALED = FRIBERG_LAYOUT.longest
 # About 2.8 between-patient standard deviations of DDMODEL00000224 around its typical values [A]; gamma has no
 # published variance, its range is assumed.
 BOX = MappingProxyType({"mtt": (57.0, 124.0), "slope": (5.7, 42.4), "gamma": (0.11, 0.19)})
@@ -44,29 +51,81 @@ class CycleRuns:
     """Runs of one cycle each.
 
     Attributes:
-        inputs: [r, 9] ln P, ln T1..T3, ln c at the dose; ln MTT (h); ln gamma; kill; infusion / MTT.
-        curves: [r, 5, g] natural logarithms of the five states on ``edge_twin.cycle.grid_scaled()``.
+        inputs: [r, i] in the order of the layout's names.
+        curves: [r, states, g] natural logarithms of the states on the layout's grid, the circulating count last.
     """
 
     inputs: Floats
     curves: Floats
 
 
-def cycle_runs(patients: int, seed: int, cycles: int = CYCLES) -> CycleRuns:
-    """The design: ``cycles`` consecutive runs of each of ``patients`` Sobol points.
+class CycleParts(NamedTuple):
+    """One cycle of some patients: length in days, amount of an administration in mg, infusion in days; [n] each."""
+
+    length_days: Floats
+    amount_mg: Floats
+    infusion_days: Floats
+
+
+@dataclass(frozen=True)
+class CycleDesign:
+    """How the runs of one teacher are made, as data and functions of a module (so that processes can share it).
+
+    Attributes:
+        layout: inputs and curves.
+        box: bounds of the parameters but the baseline, in the order of the bundle.
+        columns: Sobol dimensions of one cycle.
+        cycle: columns [columns, n] and log parameters [n, 4] to the cycle.
+        run: log parameters, cycle and log state [states, n] to (inputs [n, i], curves [n, states, g], whatever
+            ``ending`` needs).
+        ending: the last of these, the cycle and the log parameters to the log state at its end.
+    """
+
+    layout: Layout
+    box: Mapping[str, tuple[float, float]]
+    columns: int
+    cycle: Callable[[Floats, Floats], CycleParts]
+    run: Callable[[Floats, CycleParts, Floats], tuple[Floats, Floats, Floats]]
+    ending: Callable[[Floats, CycleParts, Floats], Floats]
+
+
+class Noise(NamedTuple):
+    """What is added to the state at the end of each cycle: where and how much, [cycles, states, n] and [cycles, n]."""
+
+    amounts: Floats
+    shares: Floats
+
+
+def cycle_runs(
+    patients: int,
+    seed: int,
+    cycles: int = CYCLES,
+    design: CycleDesign | None = None,
+    executor: Executor | None = None,
+) -> CycleRuns:
+    """The design: ``cycles`` consecutive runs of each of ``patients`` Sobol points; progress is shown.
 
     Args:
         patients: a power of two keeps the balance of the sequence.
         seed: of the scrambling and of the state noise.
         cycles: runs per patient.
+        design: of the teacher; docetaxel's when None.
+        executor: where the runs are made; here when None. The result does not depend on it.
     """
-    points = _sobol(patients, 3 + 4 * cycles, seed)
+    design = design or DOCETAXEL
+    points = _sobol(patients, len(design.box) + design.columns * cycles, seed)
     generator = np.random.default_rng([seed, patients])
-    parts = [
-        _chain_of_runs(points[first : first + RUNS_AT_ONCE], cycles, generator)
-        for first in range(0, patients, RUNS_AT_ONCE)
-    ]
+    blocks = [points[first : first + RUNS_AT_ONCE] for first in range(0, patients, RUNS_AT_ONCE)]
+    # Drawn here in one order, so that it does not matter where the runs are made.
+    work = [(design, block, _noise(generator, cycles, design.layout.pools + 1, len(block))) for block in blocks]
+    done = executor.map(_chain_of_runs, work) if executor else map(_chain_of_runs, work)
+    parts = list(tqdm(done, desc="teacher runs", total=len(work), leave=False, disable=None))
     return CycleRuns(np.concatenate([part.inputs for part in parts]), np.concatenate([part.curves for part in parts]))
+
+
+def _noise(generator: np.random.Generator, cycles: int, states: int, patients: int) -> Noise:
+    draws = [(generator.standard_normal((states, patients)), generator.random(patients)) for _ in range(cycles)]
+    return Noise(np.stack([amounts for amounts, _ in draws]), np.stack([shares for _, shares in draws]))
 
 
 def cumulative_exposure(pk: LinearPharmacokinetics, days: Floats, infusion_days: Floats) -> Floats:
@@ -91,20 +150,35 @@ def cumulative_exposure(pk: LinearPharmacokinetics, days: Floats, infusion_days:
     return np.asarray((integral(days) - integral(np.maximum(days - infusion_days, 0.0))) / infusion_days)
 
 
-def _chain_of_runs(points: Floats, cycles: int, generator: np.random.Generator) -> CycleRuns:
+def _chain_of_runs(work: tuple[CycleDesign, Floats, Noise]) -> CycleRuns:
     """Every cycle of some patients; the state at the end of one starts the next, with noise."""
-    log_parameters = _log_parameters(points)
-    state = np.zeros((STATE_SIZE, len(points)))  # logarithms; the baseline
+    design, points, noise = work
+    log_parameters = _log_parameters(points, design.box)
+    state = np.zeros((design.layout.pools + 1, len(points)))  # logarithms; the baseline
     inputs, curves = [], []
-    for cycle in range(cycles):
-        columns = points[:, 3 + 4 * cycle : 7 + 4 * cycle].T
-        length, amount, infusion = _cycle(columns, log_parameters)
-        nodes = run_cycle(log_parameters, amount, infusion, state)
-        inputs.append(cycle_inputs(log_parameters, amount, infusion, state))
-        curves.append(_on_grid(nodes))
-        state = _state_at(nodes, length * HOURS_PER_DAY / np.exp(log_parameters[:, 1]))
-        state = state + STATE_NOISE * generator.standard_normal(state.shape) * (generator.random(len(points)) < 0.5)  # noqa: PLR2004 - half of the runs
+    for columns, amounts, shares in zip(_columns(points, design), *noise, strict=True):
+        cycle = design.cycle(columns, log_parameters)
+        seen, curve, nodes = design.run(log_parameters, cycle, state)
+        inputs.append(seen)
+        curves.append(curve)
+        state = design.ending(nodes, cycle, log_parameters)
+        state = state + STATE_NOISE * amounts * (shares < 0.5)  # noqa: PLR2004 - half of the runs
     return CycleRuns(np.concatenate(inputs), np.concatenate(curves))
+
+
+def _columns(points: Floats, design: CycleDesign) -> list[Floats]:
+    """The Sobol coordinates of each cycle, [columns, n]."""
+    return np.split(points[:, len(design.box) :].T, (points.shape[1] - len(design.box)) // design.columns)
+
+
+def _docetaxel_run(log_parameters: Floats, cycle: CycleParts, state: Floats) -> tuple[Floats, Floats, Floats]:
+    _, amount, infusion = cycle
+    nodes = run_cycle(log_parameters, amount, infusion, state)
+    return cycle_inputs(log_parameters, amount, infusion, state), _on_grid(nodes), nodes
+
+
+def _docetaxel_ending(nodes: Floats, cycle: CycleParts, log_parameters: Floats) -> Floats:
+    return _state_at(nodes, cycle.length_days * HOURS_PER_DAY / np.exp(log_parameters[:, 1]))
 
 
 def run_cycle(log_parameters: Floats, amount_mg: Floats, infusion_days: Floats, log_state: Floats) -> Floats:
@@ -155,32 +229,30 @@ def _sobol(points: int, dimensions: int, seed: int) -> Floats:
     return np.asarray(sampler.random(points), dtype=np.float64)
 
 
-def _log_parameters(points: Floats) -> Floats:
+def _log_parameters(points: Floats, box: Mapping[str, tuple[float, float]]) -> Floats:
     """[n, 4]; the baseline is 1: it only scales the counts."""
     columns = [
-        np.log(low) + (np.log(high) - np.log(low)) * points[:, index] for index, (low, high) in enumerate(BOX.values())
+        np.log(low) + (np.log(high) - np.log(low)) * points[:, index] for index, (low, high) in enumerate(box.values())
     ]
     return np.column_stack((np.zeros(len(points)), *columns))
 
 
-def _cycle(columns: Floats, log_parameters: Floats) -> tuple[Floats, Floats, Floats]:
-    """Length in days, amount in mg and infusion in days of one cycle of each patient."""
+def _docetaxel_cycle(columns: Floats, log_parameters: Floats) -> CycleParts:
+    """One cycle of each patient."""
     which, size, stretch, infusion = columns
     length = PIECE_DAYS[0] + (PIECE_DAYS[1] - PIECE_DAYS[0]) * stretch
     highest = np.minimum(MAX_AMOUNT_MG, MAX_AMOUNT_21_DAYS_MG / np.ceil(21.0 / length))
     highest = np.minimum(highest, MAX_KILL / kill_per_milligram(log_parameters))
     amount = SMALLEST_AMOUNT_MG + (highest - SMALLEST_AMOUNT_MG) * size
-    return length, np.where(which < SKIPPED_SHARE, 0.0, amount), MAX_INFUSION_DAYS * infusion
+    return CycleParts(length, np.where(which < SKIPPED_SHARE, 0.0, amount), MAX_INFUSION_DAYS * infusion)
 
 
 def _on_grid(nodes: Floats) -> Floats:
     """[n, 5, g] of one run: linear between nodes 0.02 transit times apart."""
-    grid, scaled = grid_scaled(), scaled_nodes()
+    grid, scaled = FRIBERG_LAYOUT.times, scaled_nodes()
     index = np.clip(np.searchsorted(scaled, grid, side="right") - 1, 0, len(scaled) - 2)
     weight = ((grid - scaled[index]) / (scaled[index + 1] - scaled[index]))[:, None, None]
     curves = nodes[index] * (1.0 - weight) + nodes[index + 1] * weight
-    if curves.shape[0] != GRID_POINTS:
-        raise ValueError("the grid of the operator has another length")
     return np.ascontiguousarray(curves.transpose(2, 1, 0))
 
 
@@ -188,3 +260,7 @@ def _state_at(nodes: Floats, scaled: Floats) -> Floats:
     """[5, n] at the node next to ``scaled`` [n]: the design may choose its cycle lengths."""
     index = np.clip(np.searchsorted(scaled_nodes(), scaled), 1, len(nodes) - 1)
     return np.asarray(nodes[index, :, np.arange(nodes.shape[2])].T)
+
+
+DOCETAXEL = CycleDesign(FRIBERG_LAYOUT, dict(BOX), 4, _docetaxel_cycle, _docetaxel_run, _docetaxel_ending)
+"""Runs of the Friberg model after docetaxel."""

@@ -1,4 +1,4 @@
-"""Trains the cycle operator of neutropenia: the basis of the curves, the network and the guard.
+"""Trains a cycle operator: the basis of the curves, the network and the guard.
 
 Seeded and on one thread: on the same machine and library versions the weights repeat bit for bit.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -16,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from edge_twin.cycle import FIRST_STATE_POINT, GRID_POINTS, INPUTS, grid_scaled
-from edge_twin_models.cycle_design import cycle_runs
+from edge_twin.cycle_weights import FRIBERG_LAYOUT, Layout
+from edge_twin_models.cycle_design import DOCETAXEL, CycleDesign, cycle_runs
 
 Floats = NDArray[np.float64]
 Arrays = Mapping[str, NDArray[Any]]
@@ -66,31 +67,34 @@ class Basis:
     scale: Floats
 
 
-def train(recipe: Recipe) -> Arrays:
-    """Arrays of the weights file; see ``edge_twin.cycle.Weights``.
+def train(recipe: Recipe, design: CycleDesign = DOCETAXEL, executor: Executor | None = None) -> Arrays:
+    """Arrays of the weights file; see ``edge_twin.cycle_weights.Weights``.
 
     Args:
         recipe: the shipped weights come from ``Recipe()``.
+        design: of the teacher.
+        executor: where the teacher runs; this process when None.
     """
-    runs = cycle_runs(recipe.patients, recipe.seed)
-    basis = decompose(runs.curves, recipe.basis)
+    runs = cycle_runs(recipe.patients, recipe.seed, design=design, executor=executor)
+    basis = decompose(runs.curves, recipe.basis, design.layout)
     mean, scale = runs.inputs.mean(axis=0), runs.inputs.std(axis=0)
     network = _fit((runs.inputs - mean) / scale, basis.coefficients, recipe)
-    counts, states = _unstacked(basis)
+    counts, states = _unstacked(basis, design.layout.points)
     arrays = {"mean": mean, "scale": scale, **network, **counts, **states}
     singles = {name: np.asarray(value, dtype=np.float32) for name, value in arrays.items()}
     return MappingProxyType(singles | guard(runs.inputs))
 
 
-def decompose(curves: Floats, size: int) -> Basis:
+def decompose(curves: Floats, size: int, layout: Layout = FRIBERG_LAYOUT) -> Basis:
     """Basis of ln c on the whole grid and of the other states where a piece may end; float64 throughout.
 
     Args:
-        curves: [r, 5, g].
+        curves: [r, states, g].
         size: number of vectors.
+        layout: of the curves.
     """
-    weights = _stack_weights()
-    stacked = _stacked(curves)
+    weights = np.concatenate((np.full(layout.points, COUNT_WEIGHT), np.ones(layout.state_points)))
+    stacked = _stacked(curves, layout)
     centre = stacked.mean(axis=0)
     stacked -= centre
     stacked *= weights
@@ -124,20 +128,15 @@ def npz_bytes(arrays: Arrays) -> bytes:
     return buffer.getvalue()
 
 
-def _stacked(curves: Floats) -> Floats:
-    """[r, m]: ln c first, then the other states from ``FIRST_STATE_POINT`` on."""
-    late = curves[:, :4, FIRST_STATE_POINT:].reshape(len(curves), -1)
-    return np.concatenate((curves[:, 4], late), axis=1)
+def _stacked(curves: Floats, layout: Layout) -> Floats:
+    """[r, m]: ln c first, then the other states from the first point on at which a piece may end."""
+    late = curves[:, : layout.pools, layout.first_state_point :].reshape(len(curves), -1)
+    return np.concatenate((curves[:, layout.pools], late), axis=1)
 
 
-def _stack_weights() -> Floats:
-    late = 4 * (GRID_POINTS - FIRST_STATE_POINT)
-    return np.concatenate((np.full(len(grid_scaled()), COUNT_WEIGHT), np.ones(late)))
-
-
-def _unstacked(basis: Basis) -> tuple[dict[str, Floats], dict[str, Floats]]:
-    counts = {"counts_centre": basis.centre[:GRID_POINTS], "counts_basis": basis.vectors[:, :GRID_POINTS]}
-    states = {"states_centre": basis.centre[GRID_POINTS:], "states_basis": basis.vectors[:, GRID_POINTS:]}
+def _unstacked(basis: Basis, points: int) -> tuple[dict[str, Floats], dict[str, Floats]]:
+    counts = {"counts_centre": basis.centre[:points], "counts_basis": basis.vectors[:, :points]}
+    states = {"states_centre": basis.centre[points:], "states_basis": basis.vectors[:, points:]}
     return counts, states
 
 
@@ -151,7 +150,7 @@ def _fit(inputs: Floats, coefficients: Floats, recipe: Recipe) -> dict[str, Floa
     linear, *_ = np.linalg.lstsq(np.column_stack((inputs, np.ones(len(inputs)))), coefficients, rcond=None)
     size = coefficients.shape[1]
     network = torch.nn.Sequential(
-        torch.nn.Linear(len(INPUTS), recipe.width),
+        torch.nn.Linear(inputs.shape[1], recipe.width),
         torch.nn.SiLU(),
         torch.nn.Linear(recipe.width, recipe.width),
         torch.nn.SiLU(),

@@ -15,8 +15,10 @@ from edge_twin.bundle import load_bundle
 from edge_twin.engines.course_network import CANDIDATES, check_course_golden
 from edge_twin.student import load_student
 from edge_twin_models import bundle_path
+from edge_twin_models.course_recipes import Plan
 from edge_twin_models.design import course_sample
-from edge_twin_models.distill import EventAlignedPod, Plan, distill
+from edge_twin_models.distill import EventAlignedPod
+from edge_twin_models.methods import distill
 from edge_twin_models.network import Training
 from edge_twin_models.teacher import DocetaxelNeutropenia
 
@@ -32,7 +34,8 @@ SMALL = Plan(
 
 @pytest.mark.slow
 def test_a_small_distillation_is_reproduced_and_every_engine_runs_it(tmp_path: Path) -> None:
-    first, second = (distill("neutropenia", tmp_path / name, SMALL) for name in ("a.etb", "b.etb"))
+    method = EventAlignedPod(SMALL)
+    first, second = (distill(DocetaxelNeutropenia(), method, tmp_path / name) for name in ("a.etb", "b.etb"))
     assert first.read_bytes() == second.read_bytes()
     bundle = load_bundle(first)
     student = load_student(bundle)

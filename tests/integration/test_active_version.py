@@ -14,8 +14,8 @@ from edge_twin.installed import InstalledModels
 from edge_twin.release import signed_files
 from edge_twin.signing import DEVELOPMENT_TRUST, TRUST_SCHEMA
 from edge_twin_app.cli import main
-from edge_twin_app.commands.bench import work
 from edge_twin_app.models import active_bundle
+from edge_twin_app.rehearsal_bench import work
 from edge_twin_models import bundle_path, development_key
 
 CASE = str(resources.files("edge_twin_app") / "cases" / "tolerant.json")

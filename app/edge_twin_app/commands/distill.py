@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 def add_to(commands: Subparsers) -> None:
     """Declare the command."""
     parser = commands.add_parser("distill", help="distil a teacher into a bundle (needs the extra 'distill')")
-    parser.add_argument("name", help="of the teacher, e.g. neutropenia")
-    parser.add_argument("--out", type=Path, help="archive to write; out/NAME.etb when absent")
+    parser.add_argument("name", help="of the teacher: neutropenia or aml")
+    parser.add_argument(
+        "--method", default="course", help="mechanistic (graph), course (equal cycles) or cycle (any schedule)"
+    )
+    parser.add_argument("--out", type=Path, help="archive to write; out/ID.etb when absent")
     parser.add_argument("--key", type=Path, help="signing key of the site; the DEVELOPMENT key when absent")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="local processes for teacher runs")
     parser.add_argument("--dask", metavar="ADDRESS", help="scheduler of a Dask cluster instead of local processes")
@@ -30,11 +33,13 @@ def add_to(commands: Subparsers) -> None:
 def run(options: argparse.Namespace) -> int:
     """Distil, check the result and say where it is."""
     from edge_twin_models.design import runners  # noqa: PLC0415 - scipy only for this command
-    from edge_twin_models.distill import BUNDLE_ID, distill  # noqa: PLC0415 - as above
+    from edge_twin_models.methods import distill, named_method, named_teacher  # noqa: PLC0415 - as above
 
     key = SigningKey.load(options.key) if options.key else development_key()
-    archive = options.out or Path("out") / f"{BUNDLE_ID}{SUFFIX}"
+    teacher = named_teacher(options.name)
     with runners(options.workers, options.dask) as executor:
-        distill(options.name, archive, executor=executor, key=key)
+        method = named_method(options.method, executor)
+        archive = options.out or Path("out") / f"{teacher.name}{method.suffix}{SUFFIX}"
+        distill(teacher, method, archive, key)
     sys.stdout.write(f"bundle written to {archive}, signed by {key.name}\n")
     return 0

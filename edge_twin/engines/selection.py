@@ -1,0 +1,94 @@
+"""Choosing an engine by what it can do: the first one that reproduces the golden vectors.
+
+Some engines can run in more than one way (execution providers of onnxruntime, libraries of LiteRT). Every
+way is asked on its own, so that an accelerator that computes something else costs speed and not the engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import NamedTuple, TypeVar
+
+from edge_twin.bundle import Bundle
+from edge_twin.engines.litert_network import LIBRARIES
+from edge_twin.engines.onnx_session import provider_orders
+from edge_twin.errors import BundleError
+from edge_twin.late_log import LateLogger
+
+_LOG = LateLogger(__name__)
+
+NUMPY, ONNXRUNTIME, LITERT = "numpy", "onnxruntime", "litert"
+
+Settings = tuple[str, ...]
+"""How an engine is to run: execution providers, or the library; empty for its default."""
+
+Chosen = TypeVar("Chosen")
+
+
+class Way(NamedTuple):
+    """One way to run an engine.
+
+    Attributes:
+        label: for reports; the engine's name, with what is special about the way.
+        settings: for its constructor.
+    """
+
+    label: str
+    settings: Settings
+
+
+def ways(name: str) -> tuple[Way, ...]:
+    """All ways to run the engine ``name`` on this device, the fastest first."""
+    if name == ONNXRUNTIME:
+        *accelerated, processor = provider_orders()
+        fast = (Way(f"{name} on {providers[0]}", providers) for providers in accelerated)
+        return (*fast, Way(name, processor))
+    if name == LITERT:
+        first, *others = LIBRARIES
+        return (Way(name, (first,)), *(Way(f"{name} in {library}", (library,)) for library in others))
+    return (Way(name, ()),)
+
+
+def preferred_order(names: Iterable[str], prefer: str | None) -> tuple[str, ...]:
+    """The names to try: the preferred one and then numpy, or all of them.
+
+    Raises:
+        BundleError: ``engine_unknown`` when the preferred one is not among them.
+    """
+    known = tuple(names)
+    if prefer is None:
+        return known
+    if prefer not in known:
+        raise BundleError(f"there is no engine {prefer!r}", reason="engine_unknown")
+    return tuple(dict.fromkeys((prefer, NUMPY)))
+
+
+def first_right(
+    names: Sequence[str], make: Callable[[str, Settings], Chosen], check: Callable[[Chosen], object], bundle: Bundle
+) -> tuple[Chosen, Mapping[str, str]]:
+    """The first engine that can be made and passes the check, and why the ones before it were refused.
+
+    Args:
+        names: of the engines, in order.
+        make: name and settings of a way to the engine.
+        check: raises when the engine does not reproduce the golden vectors.
+        bundle: of the model; an engine that it does not list is not tried.
+
+    Raises:
+        BundleError: ``no_engine`` when all were refused; the message holds every reason.
+    """
+    refused: dict[str, str] = {}
+    listed = [name for name in names if name in bundle.engine_names]
+    refused |= {name: "not_listed: the bundle was not certified for it" for name in names if name not in listed}
+    for name, way in ((candidate, way) for candidate in listed for way in ways(candidate)):
+        try:
+            engine = make(name, way.settings)
+            check(engine)
+        except BundleError as error:
+            refused[way.label] = f"{error.reason}: {error}"
+            _LOG.warning("engine %s refused for bundle %s: %s", way.label, bundle.id, refused[way.label])
+        else:
+            _LOG.info("bundle %s runs in %s", bundle.id, way.label)
+            return engine, MappingProxyType(refused)
+    raise BundleError("; ".join(f"{label}: {why}" for label, why in refused.items()), reason="no_engine")
