@@ -9,9 +9,11 @@ from types import MappingProxyType
 
 from edge_twin import cycle, engines
 from edge_twin.bundle import Bundle
-from edge_twin.engines import course_network
+from edge_twin.emulator import DISTRIBUTION_EMULATOR, Emulator, check_emulator_golden
+from edge_twin.engines import course_network, field_engines, network_engines
 from edge_twin.engines.selection import Settings, ways
 from edge_twin.errors import BundleError
+from edge_twin.field import REACTION_DIFFUSION_POD, FieldModel
 from edge_twin.student import COURSE_NETWORK, load_student
 
 _ABSENT = ("library_missing", "library_unusable", "engine_unknown")
@@ -91,6 +93,24 @@ def _cycle_operator(bundle: Bundle, name: str, settings: Settings) -> float:
     return cycle.check_golden(cycle.CycleOperator(bundle, name, settings), bundle)
 
 
+def _field(bundle: Bundle, name: str, settings: Settings) -> float:
+    if name not in field_engines.CANDIDATES:
+        raise BundleError(f"there is no engine {name!r}", reason="engine_unknown")
+    model = FieldModel(bundle)
+    return field_engines.check_field_golden(field_engines.CANDIDATES[name](bundle, model, settings), bundle, model)
+
+
+def _emulator(bundle: Bundle, name: str, settings: Settings) -> float:
+    if name not in network_engines.CANDIDATES:
+        raise BundleError(f"there is no engine {name!r}", reason="engine_unknown")
+    return check_emulator_golden(network_engines.CANDIDATES[name](bundle, Emulator(bundle), settings), bundle)
+
+
 _CHECKS: Mapping[str, Callable[[Bundle, str, Settings], float]] = MappingProxyType(
-    {COURSE_NETWORK: _course_network, cycle.CYCLE_OPERATOR: _cycle_operator}
+    {
+        COURSE_NETWORK: _course_network,
+        cycle.CYCLE_OPERATOR: _cycle_operator,
+        REACTION_DIFFUSION_POD: _field,
+        DISTRIBUTION_EMULATOR: _emulator,
+    }
 )
