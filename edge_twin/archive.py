@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from edge_twin.errors import BundleError
 
@@ -32,6 +32,8 @@ _END_FORM = struct.Struct("<4s4H2IH")
 _VERSION, _UNIX, _STORED, _NO_FLAGS = 10, 3, 0, 0
 _DATE_1980 = 0x21  # the earliest one: a build's clock must not show
 _REGULAR_FILE = 0o100644 << 16
+_LENGTHS, _ATTRIBUTES = slice(10, 13), 15  # of a central entry: name, extra field, comment; Unix mode in the high half
+_TYPE_MASK, _LINK = 0o170000, 0o120000
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
 
 
@@ -45,25 +47,41 @@ def pack(members: Mapping[str, bytes]) -> bytes:
         BundleError: ``path_outside`` for a name that is not plain, ``member_too_large``, ``too_many_members``,
             ``member_duplicate`` (names that differ only in case), ``archive_too_large``.
     """
+    return _checked_size(b"".join(_pieces(members)))
+
+
+def _pieces(members: Mapping[str, bytes]) -> Iterator[bytes]:
+    """The bytes of the archive, piece by piece."""
     _check_names(members)
-    body, directory, offset = [], [], 0
+    directory, offset = [], 0
     for name in _ordered(members):
         local, central = _headers(name, _checked_content(name, members[name]), offset)
-        body += [local, members[name]]
+        yield local
+        yield members[name]
         directory.append(central)
         offset += len(local) + len(members[name])
     listing = b"".join(directory)
-    end = _END_FORM.pack(_END, 0, 0, len(members), len(members), len(listing), offset, 0)
-    return _checked_size(b"".join([*body, listing, end]))
+    yield listing
+    yield _END_FORM.pack(_END, 0, 0, len(members), len(members), len(listing), offset, 0)
+
+
+def _is_packed(members: Mapping[str, bytes], content: bytes) -> bool:
+    """Whether ``content`` is what ``pack`` makes of the members, without making it."""
+    offset = 0
+    for piece in _pieces(members):
+        if not content.startswith(piece, offset):
+            return False
+        offset += len(piece)
+    return offset == len(content)
 
 
 def unpack(content: bytes) -> dict[str, bytes]:
     """The members of an archive, by name, not yet verified.
 
     Raises:
-        BundleError: ``archive_too_large``, ``archive_malformed``, ``too_many_members``, ``member_too_large``,
-            ``member_compressed``, ``member_duplicate``, ``path_outside``, or ``archive_not_canonical`` for an archive
-            that ``pack`` would not have written.
+        BundleError: ``archive_too_large``, ``archive_malformed``, ``archive_truncated``, ``too_many_members``,
+            ``member_too_large``, ``member_compressed``, ``member_duplicate``, ``member_is_link``, ``path_outside``,
+            or ``archive_not_canonical`` for an archive that ``pack`` would not have written.
     """
     _checked_size(content)
     members, offset = {}, 0
@@ -76,24 +94,38 @@ def unpack(content: bytes) -> dict[str, bytes]:
             raise BundleError(f"more than {MAX_MEMBERS} members", reason="too_many_members")
     if content[offset : offset + 4] != (_CENTRAL if members else _END):
         raise BundleError("not an archive", reason="archive_malformed")
-    if pack(members) != content:
-        raise BundleError("the archive is not in its canonical form", reason="archive_not_canonical")
+    if not _is_packed(members, content):
+        raise _not_canonical(members, content, offset)
     return members
+
+
+def _not_canonical(members: Mapping[str, bytes], content: bytes, offset: int) -> BundleError:
+    """Why ``content`` is not what ``pack`` makes, the list of its members beginning at ``offset``."""
+    if len(content) < offset + sum(map(len, [*_pieces(members)][2 * len(members) :])):
+        return BundleError("the archive is cut off", reason="archive_truncated")
+    while content[offset : offset + 4] == _CENTRAL and len(content) >= offset + _CENTRAL_FORM.size:
+        fields = _CENTRAL_FORM.unpack_from(content, offset)
+        if fields[_ATTRIBUTES] >> 16 & _TYPE_MASK == _LINK:
+            return BundleError("a member is a symbolic link", reason="member_is_link")
+        offset += _CENTRAL_FORM.size + sum(fields[_LENGTHS])
+    return BundleError("the archive is not in its canonical form", reason="archive_not_canonical")
 
 
 def _next_member(content: bytes, offset: int) -> tuple[str, bytes, int]:
     """Name and data of the member at ``offset``, and the offset behind it."""
     start = offset + _LOCAL_FORM.size
     if start > len(content):
-        raise BundleError("the archive is cut off", reason="archive_malformed")
+        raise BundleError("the archive is cut off", reason="archive_truncated")
     _, _, _, method, _, _, _, stored, size, name_bytes, extra = _LOCAL_FORM.unpack_from(content, offset)
     if method != _STORED:
         raise BundleError("a member is compressed", reason="member_compressed")
     begin = start + name_bytes + extra
     if max(size, stored) > MAX_MEMBER_BYTES:
         raise BundleError("a member is too large", reason="member_too_large")
-    if size != stored or begin + size > len(content):
-        raise BundleError("a member is cut off", reason="archive_malformed")
+    if size != stored:
+        raise BundleError("a member is shorter than it says", reason="archive_malformed")
+    if begin + size > len(content):
+        raise BundleError("a member is cut off", reason="archive_truncated")
     return _decoded(content[start : start + name_bytes]), content[begin : begin + size], begin + size
 
 

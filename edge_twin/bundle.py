@@ -193,6 +193,10 @@ class Bundle:
         """[p] upper bounds of the log parameters."""
         return np.log([parameter.high for parameter in self.parameters])
 
+    def described(self) -> Bundle:
+        """The same without the content of its files, for a model whose engine has been made: half its memory."""
+        return replace(self, files=MappingProxyType({}))
+
     def golden(self) -> Golden:
         """The golden vectors.
 

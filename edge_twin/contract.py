@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from statistics import NormalDist
 from typing import Protocol
 
 import numpy as np
@@ -19,6 +18,8 @@ from edge_twin.exposure import DoseEvent
 from edge_twin.features import Feature
 from edge_twin.observation import Observation, Origin
 from edge_twin.program import Program
+
+_NORMAL_97_5 = 1.959963984540054  # quantile of the standard normal distribution
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -124,7 +125,7 @@ def log_sd_of(log_half_width: float) -> float:
 
     The half-width holds for all times at once, so that for a single time the deviation is on the safe side.
     """
-    return log_half_width / NormalDist().inv_cdf(0.975)
+    return log_half_width / _NORMAL_97_5
 
 
 class Model(Protocol):

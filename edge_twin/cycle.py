@@ -27,7 +27,7 @@ from edge_twin.contract import Answer, log_sd_of
 from edge_twin.cycle_curves import CycleCurves
 from edge_twin.cycle_forms import cycle_starts, equations_of, form_of
 from edge_twin.cycle_weights import Weights
-from edge_twin.engines import simulate_reported
+from edge_twin.engines import kinds, simulate_reported
 from edge_twin.engines.buffers import Buffers
 from edge_twin.engines.cycle_network import CANDIDATES, CycleEngine
 from edge_twin.engines.selection import NUMPY, Settings, first_right, preferred_order
@@ -41,7 +41,7 @@ Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
-CYCLE_OPERATOR = "cycle_operator"
+CYCLE_OPERATOR = kinds.CYCLE_OPERATOR
 """Engine kind in the manifest."""
 
 LONGEST_COURSE = 12  # cycles; a longer course has the width of this one
@@ -298,7 +298,8 @@ class CycleModel(ReducedModel):
             raise BundleError("the model left its numerical range", reason="output_not_finite")
         engines = ((self.engine_name, ~found.mechanistic), (f"mechanistic ({self.engine.name})", found.mechanistic))
         names = tuple(name for name, members in engines if members.any())
-        return Answer(found.counts, ~found.mechanistic, tuple(found.handed_over), names, found.log_half_width)
+        width = 0.0 if found.mechanistic.all() else found.log_half_width
+        return Answer(found.counts, ~found.mechanistic, tuple(found.handed_over), names, width)
 
     def simulate(self, log_parameters: Floats, doses: Sequence[DoseEvent], times_days: Floats) -> Floats:
         """See ``ReducedModel.simulate``."""
@@ -326,7 +327,7 @@ def select_cycle_operator(bundle: Bundle, prefer: str | None = None) -> CycleCho
         preferred_order(CANDIDATES, prefer),
         lambda name, settings: CycleOperator(bundle, name, settings),
         lambda operator: check_golden(operator, bundle),
-        f"bundle {bundle.id}",
+        bundle,
     )
     return CycleChoice(operator, refused)
 

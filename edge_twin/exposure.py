@@ -249,36 +249,32 @@ def _nodes(schedule: _Schedule, wanted: Integers, max_step: int) -> Integers:
     """All times at which something is asked or changes, and no gap longer than ``max_step``."""
     changes = np.concatenate((schedule.start, schedule.stop))
     graded = (changes[:, None] + _ticks(GRADING_DAYS)).ravel()
-    fixed = _distinct(np.concatenate(([0], wanted, changes, graded)))
-    fixed = fixed[fixed <= wanted[-1]]
+    # Python's sets, here and below: numpy.unique would load a megabyte of code to sort a few hundred numbers.
+    asked = {0, *wanted.tolist(), *changes.tolist(), *graded.tolist()}
+    fixed = sorted(tick for tick in asked if tick <= wanted[-1])
     pieces = [
         low + (np.arange(count, dtype=np.int64) * (high - low)) // count
-        for low, high in pairwise(fixed.tolist())
+        for low, high in pairwise(fixed)
         for count in [-(-(high - low) // max_step)]
     ]
     return np.concatenate([*pieces, fixed[-1:]]).astype(np.int64)
 
 
-def _distinct(values: Integers) -> Integers:
-    """Sorted, each once; ``numpy.unique`` would load the masked arrays for it, a megabyte."""
-    ordered = np.sort(values)
-    return ordered[np.append(True, np.diff(ordered) > 0)]
-
-
 def _propagate(pk: LinearPharmacokinetics, schedule: _Schedule, nodes: Integers) -> tuple[Floats, Floats]:
     """Amounts [k + 1, c] in mg at the nodes and AUC [k] in µmol·d/L of the steps."""
-    lengths, which = np.unique(np.diff(nodes), return_inverse=True)
-    transitions = pk.transitions(lengths / MICROSECONDS_PER_DAY)
+    durations = np.diff(nodes).tolist()
+    place = {length: index for index, length in enumerate(sorted(set(durations)))}
+    transitions = pk.transitions(np.array([*place], dtype=np.float64) / MICROSECONDS_PER_DAY)
     rates, boluses = schedule.rates(nodes[:-1]), schedule.boluses(nodes)
     compartments = pk.rate_matrix.shape[0]
     amounts = np.zeros((len(nodes), compartments))
     area = np.zeros(len(nodes) - 1)
     state = np.zeros(compartments + 2)
     state[0] = amounts[0, 0] = boluses[0]
-    for step, kind in enumerate(which):
+    for step, length in enumerate(durations):
         state[compartments] = 0.0
         state[compartments + 1] = rates[step]
-        state = transitions[kind] @ state
+        state = transitions[place[length]] @ state
         area[step] = state[compartments]
         state[0] += boluses[step + 1]
         amounts[step + 1] = state[:compartments]

@@ -17,6 +17,7 @@ from edge_twin.quantiles import median_and_interval
 
 GRID_DAYS = 0.5  # of the reported curve; the integrator takes its own, smaller steps
 CYCLE_DAYS = 21.0  # the curve always reaches the end of a standard docetaxel cycle
+TIMES_TOGETHER = 16
 SMALLEST_STATE = 1e-6  # 10*9/L, only to keep the logarithm finite
 
 
@@ -87,7 +88,7 @@ def summarise(  # noqa: PLR0913 - each argument is one ingredient of the forecas
     median, state_lower, state_upper = median_and_interval(run.counts)
     if student_median is not None:  # the draws of the error may not move the centre
         median = student_median
-    _, lower, upper = median_and_interval(_as_measured(run.counts, factor * residual_log_sd, seed))
+    lower, upper = measured_interval(run.counts, factor * residual_log_sd, seed)
     ahead = run.days >= span.now_day
     lowest = int(np.argmin(np.where(run.days >= 0.0, median, np.inf)))
     needed = program.threshold("forecast", "coverage_counts_needed")
@@ -148,7 +149,8 @@ def probability_below(run: Trajectories, when: np.ndarray, threshold: float) -> 
     """Share of members that fall below ``threshold`` at any grid point of the mask ``when``."""
     if not when.any():
         return 0.0
-    return float((run.counts[when].min(axis=0) < threshold).mean())
+    lowest = np.min(run.counts, axis=0, where=when[:, None], initial=np.inf)
+    return float((lowest < threshold).mean())
 
 
 def _low(program: Program) -> float:
@@ -159,9 +161,22 @@ def _window(program: Program) -> float:
     return program.threshold("forecast", "window_days")
 
 
-def _as_measured(counts: Matrix, residual_log_sd: float, seed: int) -> Matrix:
-    """What a laboratory would report for each member: the same residual for all times keeps the band smooth."""
-    residual = np.random.default_rng([seed, 2]).standard_normal(counts.shape[1]) * residual_log_sd
+def measured_interval(counts: Matrix, residual_log_sd: float, seed: int) -> tuple[Vector, Vector]:
+    """95 % interval [t], [t] of what a laboratory would report, some times after others to keep the copies small.
+
+    Each member has the same residual at all times, which keeps the band smooth.
+    """
+    normal = np.random.default_rng([seed, 2]).standard_normal(counts.shape[1])
+    residual = np.asarray(residual_log_sd * normal, np.float64)
+    lower, upper = np.empty((2, len(counts)))
+    for first in range(0, len(counts), TIMES_TOGETHER):
+        rows = slice(first, first + TIMES_TOGETHER)
+        _, lower[rows], upper[rows] = median_and_interval(_as_measured(counts[rows], residual))
+    return lower, upper
+
+
+def _as_measured(counts: Matrix, residual: Vector) -> Matrix:
+    """What a laboratory would report for each member."""
     measured = np.maximum(counts, SMALLEST_STATE)
     np.log(measured, out=measured)
     measured += residual

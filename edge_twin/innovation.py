@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edge_twin.assimilation import Assimilation, Counts, operator_of
-from edge_twin.assimilation.observing import log_states
+from edge_twin.assimilation.observing import distinct_days, log_states
 from edge_twin.contract import Matrix, Model, Vector
 from edge_twin.exposure import DoseEvent
 
@@ -56,7 +56,7 @@ def innovations(  # noqa: PLR0913 - the same ingredients as an assimilation
     if counts.days.size == 0:
         return NOTHING_COMPARED
     operator = operator_of(model, choices)
-    times, column = np.unique(counts.days, return_inverse=True)
+    times, column = distinct_days(counts.days)
     prior = model.clip(model.prior_sample(members, seed))
     predicted = log_states(model.simulate(prior, doses, times)[column])
     noise = np.random.default_rng([seed, 4]).standard_normal(predicted.shape)

@@ -21,10 +21,11 @@ from datetime import datetime
 from pathlib import Path
 
 from edge_twin.bundle import Bundle, open_bundle
+from edge_twin.ed25519 import SIGNATURE_BYTES
 from edge_twin.errors import BundleError
 from edge_twin.manifest import Reader
 from edge_twin.self_test import EngineResult, self_test
-from edge_twin.signing import GRANT_TYPE, SIGNATURE_BYTES, SigningKey, TrustedKeys
+from edge_twin.signing import GRANT_TYPE, SigningKey, TrustedKeys
 from edge_twin.slots import Slot, SlotFolder, State
 
 _LOG = logging.getLogger(__name__)
@@ -145,6 +146,14 @@ class InstalledModels:
         """
         return self._opened(self._folder(name), name, self.state(name).active)
 
+    def archive(self, name: str) -> bytes:
+        """The bytes of the active version as they lie on the disk, not verified.
+
+        Raises:
+            BundleError: ``not_installed``, ``state_unreadable``, ``missing_file``, ``unreadable_file``.
+        """
+        return self._folder(name).archive(self.state(name).active)
+
     def verify(self, content: bytes) -> Bundle:
         """An archive as an installation would verify it, before its self-test.
 
@@ -203,8 +212,12 @@ class InstalledModels:
             except BundleError as error:
                 return self._opened_fallback(folder, name, state, error)
 
-    def healthy(self, name: str) -> bool:
+    def healthy(self, name: str, *, used: bool = True) -> bool:
         """Report that the active version works; whether it has just been committed.
+
+        Args:
+            name: of the model.
+            used: whether it gave an answer; a run that had nothing to ask it clears the starts and commits nothing.
 
         Raises:
             BundleError: ``not_installed``, ``state_unreadable``, ``not_writable``.
@@ -212,8 +225,8 @@ class InstalledModels:
         folder = self._folder(name)
         with folder.locked():
             state = self.state(name)
-            reports = state.healthy + 1 if state.on_trial else 0
-            commits = state.on_trial and reports >= self._policy.commit_after
+            reports = state.healthy + used if state.on_trial else 0
+            commits = used and state.on_trial and reports >= self._policy.commit_after
             following = _committed(state) if commits else replace(state, starts=0, healthy=reports)
             if following != state:
                 folder.write_state(following)

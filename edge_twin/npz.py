@@ -4,7 +4,7 @@
 could object. Here the expanded sizes are bounded before anything is expanded, the CRC must fit, an array must fill its
 member exactly, and its type must be a plain number or a boolean. Stored arrays are read-only views of the given bytes.
 
-Sources: PKWARE APPNOTE 6.3.10, sections 4.3.7 (local header), 4.3.16 (end) and 4.5.3 (64-bit sizes); NEP 1 (the npy format).
+Sources: PKWARE APPNOTE 6.3.10, sections 4.3.7 (local header), 4.3.16 (end) and 4.5.3 (64-bit sizes); NEP 1 (npy).
 """
 
 from __future__ import annotations

@@ -58,6 +58,10 @@ class Site(StrEnum):
     UNKNOWN = "unknown"
 
 
+UPPER_LIMIT_SIGNS = ("<", "<=")
+"""Values of the attribute ``comparator`` (FHIR R4 QuantityComparator) that make a value an upper limit."""
+
+
 @dataclass(frozen=True)
 class Observation:
     """One measured value.
@@ -85,13 +89,20 @@ class Observation:
     @cached_property
     def id(self) -> str:
         """Stable 128-bit hex id; equal for the same reading however often it arrives."""
-        parts = (self.code.code, self.source, self.time.isoformat(), repr(self.value), str(self.sequence))
+        value = f"{self.limit_sign}{self.value!r}"
+        parts = (self.code.code, self.source, self.time.isoformat(), value, str(self.sequence))
         return hashlib.blake2b("|".join(parts).encode(), digest_size=16).hexdigest()
 
     @property
     def is_usable(self) -> bool:
         """Whether a feature or the twin may use the value."""
         return self.quality is not Quality.IMPLAUSIBLE
+
+    @property
+    def limit_sign(self) -> str:
+        """The sign "<" or "<=" when the laboratory gave a limit below which the value lies, else an empty text."""
+        sign = self.attributes.get("comparator", "")
+        return sign if sign in UPPER_LIMIT_SIGNS else ""
 
     @property
     def site(self) -> Site:
@@ -168,6 +179,7 @@ class DeviceEventKind(StrEnum):
     GAP = "gap"  # data expected between ``time`` and ``until`` did not arrive
     REFUSED = "refused"  # a frame or record that could not be decoded; ``detail`` says why
     BATTERY_LOW = "battery_low"
+    MODEL = "model"  # another version of the reduced model runs from here on; ``detail`` says why
 
 
 @dataclass(frozen=True, slots=True)

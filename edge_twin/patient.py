@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -13,26 +14,36 @@ from edge_twin import codes
 from edge_twin.assimilation import Counts
 from edge_twin.bundle import load_bundle
 from edge_twin.contract import Coverage, Dose, Model, TwinInput, TwinOutput
-from edge_twin.engines import select_engine
 from edge_twin.errors import StateError
 from edge_twin.observation import Observation, Origin, observe
-from edge_twin.patient_state import PatientState, restore_state, save_state
+from edge_twin.opening import model_of
 from edge_twin.program import Program
-from edge_twin.reduced_model import ReducedModel
-from edge_twin.rehearsal import NextCycle, Rehearsed, rehearse
+from edge_twin.signing import DEVELOPMENT_TRUST, TrustedKeys
 from edge_twin.twin import advance, counts_of, dose_events
+
+if TYPE_CHECKING:
+    from edge_twin.patient_state import PatientState
+    from edge_twin.rehearsal import NextCycle, Rehearsed
 
 NOTHING_COUNTED = Coverage()
 
 
-def open_bundle(path: Path, engine: str | None = None) -> ReducedModel:
+def open_bundle(
+    path: Path, engine: str | None = None, *, behind: Path | None = None, trusted: TrustedKeys = DEVELOPMENT_TRUST
+) -> Model:
     """A verified bundle on the fastest engine that reproduces its golden vectors.
 
+    Args:
+        path: of the signed archive.
+        engine: preferred one.
+        behind: of the mechanistic bundle that answers where a learned course may not; only that kind needs one.
+        trusted: keys whose signature counts; a site passes ``TrustedKeys.load`` of its own file.
+
     Raises:
-        BundleError: when the bundle cannot be trusted or run.
+        BundleError: when a bundle cannot be trusted or run; ``fallback_missing``.
     """
-    bundle = load_bundle(path)
-    return ReducedModel(bundle, select_engine(bundle, prefer=engine))
+    fallback = None if behind is None else open_bundle(behind, engine, trusted=trusted)
+    return model_of(load_bundle(path, trusted), engine, fallback)
 
 
 @dataclass(frozen=True)
@@ -73,6 +84,30 @@ class PatientTwin:
         )
         return replace(self, counts=(*self.counts, reading))
 
+    @classmethod
+    def resumed(cls, state: PatientState, model: Model, program: Program, first_dose: datetime) -> Self:
+        """The twin that goes on from a saved state, bit for bit as the one that was saved.
+
+        Args:
+            state: see :func:`restore`; it holds no date.
+            model: of the bundle that the state belongs to.
+            program: as before.
+            first_dose: when day 0 was, aware UTC.
+
+        Raises:
+            StateError: ``other_model`` when the state belongs to another bundle.
+        """
+        from edge_twin.patient_state import check_model  # noqa: PLC0415 - as in PatientTwin.save
+
+        check_model(model, state)
+        at, counts = partial(_at, first_dose), state.counts
+        doses = (Dose(at(d.start_day), program.drug, d.amount_mg, timedelta(days=d.infusion_days)) for d in state.doses)
+        twin = cls(model, program, seed=state.seed).given(*doses)
+        below = np.zeros(counts.days.size, np.bool_) if counts.below is None else counts.below
+        for day, value, limit in zip(counts.days.tolist(), counts.values.tolist(), below.tolist(), strict=True):
+            twin = twin.counted(value, at(day), below=limit)
+        return twin
+
     def forecast(self, now: datetime) -> TwinOutput:
         """Assimilate everything known at ``now`` and forecast: see :func:`edge_twin.twin.advance`."""
         return advance(
@@ -87,13 +122,15 @@ class PatientTwin:
         Raises:
             ProgramError: as :func:`edge_twin.rehearsal.rehearse`; ``no_dose_on_record`` without an ensemble.
         """
+        from edge_twin.rehearsal import rehearse  # noqa: PLC0415 - a forecast does not need its memory
+
         posterior = self.forecast(now).posterior
         ensemble = self.model.prior_sample(2, self.seed) if posterior is None else posterior.log_parameters
         known = tuple(dose for dose in self.doses if dose.time <= now and dose.drug == self.program.drug)
         return rehearse(self.model, ensemble, known, planned, self.program)
 
     def explain(self, now: datetime) -> tuple[str, ...]:
-        """Sentences: what the counts changed, whether they fit, and what limits the trust."""
+        """Sentences: what the counts changed, whether they fit, who computed it, and what limits the trust."""
         output = self.forecast(now)
         if output.posterior is None or output.forecast is None:
             return tuple(f"Refused: {refusal.value}." for refusal in output.refusals)
@@ -104,7 +141,10 @@ class PatientTwin:
             for name, factor in zip(output.posterior.names, shift, strict=True)
         )
         fit = f"Counts as strange as these have probability {output.forecast.p_mismatch:.3f} when the model is right."
-        return (*learned, fit, *(f"Reservation: {refusal.value}." for refusal in output.refusals))
+        who = f"Computed by {output.engine} with {output.model_id}."
+        if output.handed_over:
+            who = f"{who} The learned student handed over: {', '.join(output.handed_over)}."
+        return (*learned, fit, who, *(f"Reservation: {refusal.value}." for refusal in output.refusals))
 
     def save(self, now: datetime) -> bytes:
         """The ensemble, doses and counts as a portable file: see :mod:`edge_twin.patient_state`.
@@ -112,6 +152,8 @@ class PatientTwin:
         Raises:
             StateError: ``nothing_to_save`` before the first dose.
         """
+        from edge_twin.patient_state import PatientState, save_state  # noqa: PLC0415 - as above
+
         posterior = self.forecast(now).posterior
         if posterior is None:
             raise StateError("there is no ensemble before the first dose", reason="nothing_to_save")
@@ -130,4 +172,11 @@ def restore(content: bytes) -> PatientState:
     Raises:
         StateError: when it is not one.
     """
+    from edge_twin.patient_state import restore_state  # noqa: PLC0415 - as in PatientTwin.save
+
     return restore_state(content)
+
+
+def _at(origin: datetime, day: float) -> datetime:
+    """The moment of a float day; exact, as moments are whole microseconds."""
+    return origin + timedelta(days=day)

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-SORTED_TOGETHER = 32_768  # values: a quarter of a megabyte, which a small processor's cache holds
+SORTED_TOGETHER = 16_384  # values: 128 kB, which a small processor's cache holds
 
 Floats = NDArray[np.float64]
 
@@ -37,9 +37,13 @@ def median_and_interval(ensemble: Floats, level: float = 0.95) -> tuple[Floats, 
     wanted = [half - 1 + members % 2, half, below, members - 1 - below]
     rows = max(1, SORTED_TOGETHER // members)
     found = np.empty((len(ensemble), len(wanted)), ensemble.dtype)
+    buffer = np.empty((min(rows, len(ensemble)), members), ensemble.dtype)
     for first in range(0, len(ensemble), rows):
-        block = np.sort(ensemble[first : first + rows], axis=1)
-        found[first : first + rows] = block[:, wanted]
+        block = ensemble[first : first + rows]
+        ordered = buffer[: len(block)]
+        ordered[...] = block
+        ordered.sort(axis=1)
+        found[first : first + rows] = ordered[:, wanted]
     return 0.5 * (found[:, 0] + found[:, 1]), found[:, 2], found[:, 3]
 
 

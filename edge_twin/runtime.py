@@ -101,6 +101,7 @@ class Runtime:
         clock: gives the time; the system's in production.
         outlet: where results leave, or None to keep all on the device.
         tick_seconds: how often to look whether the clock alone calls for a step (an overdue reading).
+        stepped: told of every step that was taken and kept.
     """
 
     def __init__(  # noqa: PLR0913 - the joints of the whole device meet here, each named at the call
@@ -112,6 +113,7 @@ class Runtime:
         clock: Callable[[], datetime],
         outlet: Outlet | None = None,
         tick_seconds: float = 60.0,
+        stepped: Callable[[TwinOutput], None] | None = None,
     ) -> None:
         self.store = store
         self.plan = plan
@@ -121,6 +123,7 @@ class Runtime:
         self._clock = clock
         self._outlet = outlet
         self._tick_seconds = tick_seconds
+        self._stepped = stepped
         self._zone = ZoneInfo(plan.time_zone)
         self._queue: asyncio.Queue[Item] = asyncio.Queue(QUEUE_SIZE)
         self._stepping = asyncio.Lock()
@@ -224,6 +227,8 @@ class Runtime:
                 raise
             self.last = output
             self.steps += 1
+            if self._stepped:
+                self._stepped(output)
 
     def _today(self, now: datetime) -> datetime:
         return day_bounds(local_date(now, self._zone), self._zone)[0]

@@ -50,19 +50,12 @@ def self_test(bundle: Bundle, timer: Callable[[], float] = time.perf_counter) ->
     return results
 
 
-def _engine_result(bundle: Bundle, name: str, timer: Callable[[], float]) -> EngineResult:
-    begin = timer()
-    try:
-        difference = _in_some_way(bundle, name)
-    except BundleError as error:
-        if error.reason in _ABSENT:
-            return EngineResult(name, None, None)
-        raise BundleError(f"self-test of {name}: {error.reason}: {error}", reason="self_test_failed") from error
-    return EngineResult(name, difference, 1e3 * (timer() - begin))
+def check_engine(bundle: Bundle, name: str) -> float:
+    """Largest relative difference of one engine from the golden vectors, in the first way to run it that answers right.
 
-
-def _in_some_way(bundle: Bundle, name: str) -> float:
-    """The difference in the first way to run the engine that answers right, as ``selection`` would choose it."""
+    Raises:
+        BundleError: ``engine_unknown``, ``library_missing``, ``library_unusable``, or why the engine answers wrong.
+    """
     refusals = []
     for way in ways(name):
         try:
@@ -71,6 +64,17 @@ def _in_some_way(bundle: Bundle, name: str) -> float:
             refusals.append(error)
     # A wrong answer says more than a library that is not there.
     raise min(refusals, key=lambda error: error.reason in _ABSENT)
+
+
+def _engine_result(bundle: Bundle, name: str, timer: Callable[[], float]) -> EngineResult:
+    begin = timer()
+    try:
+        difference = check_engine(bundle, name)
+    except BundleError as error:
+        if error.reason in _ABSENT:
+            return EngineResult(name, None, None)
+        raise BundleError(f"self-test of {name}: {error.reason}: {error}", reason="self_test_failed") from error
+    return EngineResult(name, difference, 1e3 * (timer() - begin))
 
 
 def _equations(bundle: Bundle, name: str, settings: Settings) -> float:

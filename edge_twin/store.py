@@ -266,7 +266,9 @@ class Store:
 
     def compare(self, count: Observation, band: tuple[float, float], made: datetime) -> None:
         """Note how a count fared against the interval that had been forecast for it before it came."""
-        row = (count.id, count.value, *band, to_us(made))
+        # A limit contradicts the interval only when all of the interval lies above it.
+        value = min(count.value, band[1]) if count.limit_sign else count.value
+        row = (count.id, value, *band, to_us(made))
         self.database.execute("INSERT OR IGNORE INTO comparisons VALUES (?, ?, ?, ?, ?)", row)
 
     def coverage(self) -> Coverage:

@@ -24,12 +24,13 @@ from numpy.typing import NDArray
 
 from edge_twin.bundle import Bundle
 from edge_twin.course import ONCE, Course, WarpedGrid
+from edge_twin.engines import kinds
 from edge_twin.engines.buffers import Buffers
 from edge_twin.errors import BundleError
 from edge_twin.manifest import Reader
 from edge_twin.npz import read_arrays
 
-COURSE_NETWORK = "course_network"
+COURSE_NETWORK = kinds.COURSE_NETWORK
 ARRAYS = ("w1", "b1", "w2", "b2", "w3", "b3", "modes", "mean")
 MEMBER_FEATURES, SCHEDULE_FEATURES = 3, 2
 

@@ -25,9 +25,11 @@ from edge_twin.student import CalendarBasis, Student, schedule_features
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
 Booleans = NDArray[np.bool_]
+Integers = NDArray[np.intp]
 
 MECHANISTIC = "mechanistic"
 _MEMBERS_OUTSIDE = "members_outside_envelope"
+MEMBERS_TOGETHER = 250
 _KEPT_CALENDARS = 16
 
 
@@ -174,14 +176,24 @@ class SurrogateModel:
         return f"{MECHANISTIC} ({self.fallback.engine_name})"
 
     def _by_student(self, parameters: Floats, course: Course, times_days: Floats) -> Floats:
-        return self.fast_counts(parameters, course, times_days).astype(np.float64)
+        counts = np.empty((len(times_days), len(parameters)))
+        self._write_by_student(counts, np.arange(len(parameters)), parameters, course, times_days)
+        return counts
+
+    def _write_by_student(
+        self, counts: Floats, members: Integers, parameters: Floats, course: Course, times_days: Floats
+    ) -> None:
+        """Fill the columns ``members`` of ``counts``, some at a time: the engine's buffers stay small."""
+        for first in range(0, len(members), MEMBERS_TOGETHER):
+            some = members[first : first + MEMBERS_TOGETHER]
+            counts[:, some] = self.fast_counts(parameters[some], course, times_days)
 
     def _shared(
         self, parameters: Floats, course: Course, doses: Sequence[DoseEvent], times_days: Floats, inside: Booleans
     ) -> Answer:
         counts = np.empty((len(times_days), len(parameters)))
         if inside.any():
-            counts[:, inside] = self._by_student(parameters[inside], course, times_days)
+            self._write_by_student(counts, np.flatnonzero(inside), parameters, course, times_days)
         counts[:, ~inside] = self.fallback.simulate(parameters[~inside], tuple(doses), times_days)
         if not inside.any():
             return Answer(counts, inside, (_MEMBERS_OUTSIDE,), (self._behind,))

@@ -147,7 +147,7 @@ def counts_of(readings: Sequence[Observation], origin: datetime) -> Counts:
     return Counts(
         np.array([days_between(origin, reading.time) for reading in readings], dtype=np.float64),
         np.array([reading.value for reading in readings], dtype=np.float64),
-        np.array([reading.attributes.get("comparator") in {"<", "<="} for reading in readings], dtype=np.bool_),
+        np.array([bool(reading.limit_sign) for reading in readings], dtype=np.bool_),
     )
 
 

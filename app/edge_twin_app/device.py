@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from typing import Self
 from zoneinfo import ZoneInfo
 
+from edge_twin.bundle import load_bundle
+from edge_twin.observation import DeviceEvent, DeviceEventKind
 from edge_twin.runtime import Plan, Runtime, Source
 from edge_twin.store import Store
 from edge_twin_adapters.ble.backends import BackendFactory, platform_backends
@@ -19,9 +21,11 @@ from edge_twin_adapters.ble.frame import DecodeContext
 from edge_twin_adapters.ble.source import CHEST_STRAP, THERMOMETER, BleSource, LinkTimes
 from edge_twin_adapters.folder import FolderSource
 from edge_twin_app.errors import AppError
-from edge_twin_app.models import load_model
+from edge_twin_app.models import installed_models, running_model, trusted_keys
 from edge_twin_app.outlet import OutboxOutlet
 from edge_twin_app.settings import Sensor, Settings, SyncSettings
+from edge_twin_app.starting import ModelStart
+from edge_twin_models import bundle_path
 from edge_twin_sync.client import SyncClient
 from edge_twin_sync.keys import DeviceKeys
 from edge_twin_sync.outbox import Outbox
@@ -88,12 +92,14 @@ class Device:
         self._closing.callback(self.store.close)
         self.sensors = {sensor.kind: self._sensor(sensor) for sensor in settings.sensors}
         self.intake = FolderSource(settings.intake, clock=self._around.clock, poll_seconds=self._around.poll_seconds)
+        start = self._model_start()
         self.runtime = Runtime(
             self.store,
-            self._plan(),
+            self._plan(start),
             self.sources,
             clock=self._around.clock,
             outlet=self._outlet(settings.sync) if settings.sync else None,
+            stepped=start.stepped,
         )
 
     @property
@@ -114,9 +120,20 @@ class Device:
             await sensor.aclose()
         await self.intake.aclose()
 
-    def _plan(self) -> Plan:
-        settings = self.settings
-        model = load_model(settings.program.bundle, self._around.engine)
+    def _model_start(self) -> ModelStart:
+        name, trusted = self.settings.program.bundle, trusted_keys(self.settings.trusted)
+        self._models, self._trusted = installed_models(self.settings.models, trusted, self._around.clock), trusted
+        return ModelStart(name, self._models, lambda: load_bundle(bundle_path(name), trusted), self._note_model)
+
+    def _note_model(self, sentence: str) -> None:
+        """In the table of events, for whoever asks later which version ran and why."""
+        with self.store.transaction():
+            self.store.add_events([DeviceEvent(DeviceEventKind.MODEL, self._around.clock(), "models", sentence)])
+            self.store.count(f"event_{DeviceEventKind.MODEL}")
+
+    def _plan(self, start: ModelStart) -> Plan:
+        settings, bundle = self.settings, start.open()
+        model = running_model(bundle, self._around.engine, self._models, self._trusted) if bundle else None
         return Plan(settings.time_zone, settings.program, model, settings.doses, settings.seed, settings.members)
 
     def _sensor(self, sensor: Sensor) -> BleSource:

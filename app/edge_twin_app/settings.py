@@ -64,6 +64,8 @@ class Settings:
         doses: given and planned.
         sync: None keeps everything on the device.
         members, seed: of the ensemble.
+        models: folder of the installed reduced models; the usual one when None.
+        trusted: trust store that says whose models count; the usual one when None.
     """
 
     time_zone: str
@@ -75,6 +77,8 @@ class Settings:
     sync: SyncSettings | None
     members: int | None
     seed: int
+    models: Path | None = None
+    trusted: Path | None = None
 
 
 def load_settings(path: Path) -> Settings:
@@ -108,6 +112,8 @@ def _settings(document: Mapping[str, Any], base: Path) -> Settings:
         sync=_sync(document["sync"], base) if "sync" in document else None,
         members=document.get("members"),
         seed=int(document.get("seed", 1)),
+        models=base / document["models"] if "models" in document else None,
+        trusted=base / document["trusted"] if "trusted" in document else None,
     )
 
 

@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 
 from edge_twin.codes import BODY_TEMPERATURE, NEUTROPHILS, STEPS, Code, CodeSystem
 from edge_twin.errors import ObservationError
-from edge_twin.observation import Observation, Origin, Site, as_utc, observe
+from edge_twin.observation import UPPER_LIMIT_SIGNS, Observation, Origin, Site, as_utc, observe
 from edge_twin_adapters.ble.thermometer import fahrenheit_to_celsius
 from edge_twin_adapters.errors import AdapterError, FhirError
 
@@ -121,7 +121,8 @@ def read_observations(document: bytes | str | Mapping[str, Any], *, source: str)
     Returns:
         The observations in document order, values exactly as written and converted in decimal
         arithmetic; ``attributes`` hold ``loinc``, ``status``, the resource's ``record`` id where there
-        is one (an amended result repeats it) and ``site``. Refusal reasons: ``other_resource``,
+        is one (an amended result repeats it), ``site``, and the ``comparator`` "<" or "<=" of a count,
+        whose value then is a limit. Refusal reasons: ``other_resource``,
         ``unknown_code``, ``ambiguous_code``, ``not_final``, ``entered_in_error``, ``missing_value``,
         ``not_a_number``, ``comparator``, ``wrong_unit``, ``missing_time``, ``naive_time``,
         ``invalid_time``, ``malformed``.
@@ -181,7 +182,7 @@ def _read_observation(resource: object, path: str, source: str) -> Observation:
     status = _read_status(fields, path)
     value = _read_value(fields, f"{path}.valueQuantity", kind)
     time = _read_time(fields, path)
-    attributes = {"loinc": loinc, "status": status}
+    attributes = {"loinc": loinc, "status": status, **_read_limit(fields["valueQuantity"], path, kind)}
     if isinstance(record := fields.get("id"), str):
         attributes["record"] = record
     if kind.site is not None:
@@ -233,13 +234,21 @@ def _read_value(fields: Mapping[str, Any], path: str, kind: _Kind) -> Decimal:
     if fields.get("valueQuantity") is None:
         raise _RefusedError("missing_value", path, "there is no valueQuantity")
     quantity = _as_object(fields["valueQuantity"], path)
-    if quantity.get("comparator") is not None:
-        detail = f"{quantity['comparator']!r} before a value gives a limit, not a value"
-        raise _RefusedError("comparator", f"{path}.comparator", detail)
     if quantity.get("value") is None:
         raise _RefusedError("missing_value", f"{path}.value", "the quantity has no value")
     number = _as_decimal(quantity["value"], f"{path}.value")
     return _convert(number, _read_factor(quantity, path, kind))
+
+
+def _read_limit(quantity: Mapping[str, Any], path: str, kind: _Kind) -> dict[str, str]:
+    """The comparator of a count below what the laboratory resolves; every other one says too little to be used."""
+    comparator = quantity.get("comparator")
+    if comparator is None:
+        return {}
+    if kind.code != NEUTROPHILS or comparator not in UPPER_LIMIT_SIGNS:
+        detail = f"{comparator!r} before a value gives a limit, not a value"
+        raise _RefusedError("comparator", f"{path}.valueQuantity.comparator", detail)
+    return {"comparator": str(comparator)}
 
 
 def _as_decimal(value: object, path: str) -> Decimal:

@@ -17,7 +17,7 @@ import numpy as np
 from edge_twin.assimilation.box import BoxTransform
 from edge_twin.assimilation.importance import DRAWS, WeightedSample, importance_sample
 from edge_twin.assimilation.kalman import Evidence, kalman_update
-from edge_twin.assimilation.observing import Counts, ObservationOperator, log_states
+from edge_twin.assimilation.observing import Counts, ObservationOperator, distinct_days, log_states
 from edge_twin.contract import Matrix, Model
 from edge_twin.exposure import DoseEvent
 
@@ -103,7 +103,7 @@ def _kalman(  # noqa: PLR0913, PLR0917 - as assimilate, with the prior in place 
     passes = choices.passes if choices.method is Method.ES_MDA else 1
     operator = operator_of(model, choices)
     box = BoxTransform(*model.log_box)
-    times, column = np.unique(counts.days, return_inverse=True)
+    times, column = distinct_days(counts.days)
     states = _inflated(box.unbounded(prior).T, choices.inflation)
     for noise in _noise(passes, counts.days.size, prior.shape[0], seed):
         predicted = log_states(model.simulate(box.log_parameters(states.T), doses, times)[column])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge_twin.assimilation.observing import Counts, ObservationOperator, log_states
+from edge_twin.assimilation.observing import Counts, ObservationOperator, distinct_days, log_states
 from edge_twin.contract import Matrix, Model, Vector
 from edge_twin.exposure import DoseEvent
 
@@ -57,7 +57,7 @@ def importance_sample(  # noqa: PLR0913 - the ingredients of an assimilation
         The weighted sample; its effective size says whether it can be trusted.
     """
     prior = model.clip(model.prior_sample(draws, seed))
-    times, column = np.unique(counts.days, return_inverse=True)
+    times, column = distinct_days(counts.days)
     predicted = log_states(model.simulate(prior, tuple(doses), times))[column]
     return WeightedSample(prior, weights(log_likelihood(predicted, counts, operator)))
 

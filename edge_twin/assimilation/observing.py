@@ -21,6 +21,7 @@ DETECTION_LIMIT = 0.05
 SMALLEST_STATE = 1e-3  # 10*9/L: the model's logarithm stays finite and no member is infinitely far from a count
 
 Mask = NDArray[np.bool_]
+Rows = NDArray[np.intp]
 
 
 class Counts(NamedTuple):
@@ -84,3 +85,13 @@ class ObservationOperator:
 def log_states(counts: Matrix) -> Matrix:
     """Logarithms of modelled counts, floored at ``SMALLEST_STATE``; any shape."""
     return np.asarray(np.log(np.maximum(counts, SMALLEST_STATE)))
+
+
+def distinct_days(days: Vector) -> tuple[Vector, Rows]:
+    """The days [k] in order, each once, and the row [m] of every count among them.
+
+    As ``numpy.unique`` with the inverse, whose sorting of the indices is code that nothing else needs.
+    """
+    ordered = sorted(set(days.tolist()))
+    place = {day: row for row, day in enumerate(ordered)}
+    return np.array(ordered, np.float64), np.array([place[day] for day in days.tolist()], np.intp)

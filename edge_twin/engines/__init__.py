@@ -127,7 +127,7 @@ def select_engine(bundle: Bundle, prefer: str | None = None) -> EngineChoice:
 
     Args:
         bundle: verified.
-        prefer: tried first; otherwise onnxruntime, then numpy.
+        prefer: tried first; otherwise onnxruntime, then numpy; each only when the bundle lists it.
 
     Raises:
         BundleError: ``engine_unknown`` for a name that does not exist, ``no_engine`` when all were
@@ -137,7 +137,7 @@ def select_engine(bundle: Bundle, prefer: str | None = None) -> EngineChoice:
         preferred_order(_CANDIDATES, prefer),
         lambda name, settings: _CANDIDATES[name](bundle, settings),
         lambda engine: check_golden(engine, bundle),
-        f"bundle {bundle.id}",
+        bundle,
     )
     return EngineChoice(engine, refused)
 

@@ -24,6 +24,7 @@ from edge_twin.errors import BundleError
 from edge_twin.student import MEMBER_FEATURES, SCHEDULE_FEATURES, CalendarBasis, Student, schedule_features
 
 CHUNK = 1000
+HIDDEN_CHUNK = 250  # hidden layers of 128 kB, which stay in a small processor's cache
 
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
@@ -67,17 +68,23 @@ class NumpyCourse:
         return output
 
     def _latent(self, features: Singles, bias: Singles) -> Singles:
-        hidden, members = len(self._b2), features.shape[1]
-        one, two = (self._buffers.get(name, hidden, members) for name in ("one", "two"))
-        spare = self._buffers.get("spare", hidden, members)
-        np.matmul(self._members, features, out=one)
-        silu(one, bias, spare)
-        np.matmul(self._w2, one, out=two)
-        silu(two, self._b2, spare)
+        """[k, n] for features [3, n]; the wide hidden layers exist for a part of the members at a time."""
+        members = features.shape[1]
         latent = self._buffers.get("latent", len(self._b3), members)
-        np.matmul(self._w3, two, out=latent)
+        for first in range(0, members, HIDDEN_CHUNK):
+            part = slice(first, first + HIDDEN_CHUNK)
+            latent[:, part] = self._latent_part(features[:, part], bias)
         latent += self._b3
         return latent
+
+    def _latent_part(self, features: Singles, bias: Singles) -> Singles:
+        hidden, members = len(self._b2), features.shape[1]
+        one, two = (self._buffers.get(name, hidden, members) for name in ("one", "two"))
+        np.matmul(self._members, features, out=one)
+        silu(one, bias, spare=two)
+        np.matmul(self._w2, one, out=two)
+        silu(two, self._b2, spare=one)
+        return np.matmul(self._w3, two, out=self._buffers.get("part", len(self._b3), members))
 
 
 def decode(latent: Singles, log_baseline: Singles, basis: CalendarBasis, floor: np.float32, out: Singles) -> None:
@@ -203,7 +210,7 @@ def select_course_engine(bundle: Bundle, student: Student, prefer: str | None = 
     Args:
         bundle: verified.
         student: of the bundle.
-        prefer: tried first and then numpy; otherwise onnxruntime, LiteRT, numpy.
+        prefer: tried first and then numpy; otherwise onnxruntime, LiteRT, numpy; each only when the bundle lists it.
 
     Raises:
         BundleError: ``engine_unknown``, ``no_engine``.
@@ -212,7 +219,7 @@ def select_course_engine(bundle: Bundle, student: Student, prefer: str | None = 
         preferred_order(CANDIDATES, prefer),
         lambda name, settings: CANDIDATES[name](bundle, student, settings),
         lambda engine: check_course_golden(engine, bundle, student),
-        f"bundle {bundle.id}",
+        bundle,
     )
     return CourseEngineChoice(engine, refused)
 

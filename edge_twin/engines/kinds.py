@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_twin.bundle import Bundle
-from edge_twin.concentration import log_concentrations
-from edge_twin.engines import numpy_friberg, numpy_jost
+from edge_twin.engines import numpy_friberg
 from edge_twin.errors import BundleError
 from edge_twin.exposure import ExposureGrid
 
@@ -20,6 +19,9 @@ Floats = NDArray[np.float64]
 
 FRIBERG_TRANSIT = "friberg_transit"
 JOST_LEUKOCYTES = "jost_leukocytes"
+COURSE_NETWORK = "course_network"
+CYCLE_OPERATOR = "cycle_operator"
+JOST_STEP_COLUMNS = 4  # length and three quadrature points, as ``numpy_jost`` has them
 
 
 class Integrator(Protocol):
@@ -71,11 +73,15 @@ def _friberg(_bundle: Bundle) -> Integrator:
 
 
 def _jost_steps(bundle: Bundle, grid: ExposureGrid) -> Floats:
+    from edge_twin.concentration import log_concentrations  # noqa: PLC0415 - see _jost
+
     return np.column_stack((grid.steps[:, 0], log_concentrations(bundle.pharmacokinetics, grid)))
 
 
 def _jost(bundle: Bundle) -> Integrator:
-    return numpy_jost.NumpyJost(_fixed(bundle, "kwbc"))
+    from edge_twin.engines.numpy_jost import NumpyJost  # noqa: PLC0415 - memory that only this kind needs
+
+    return NumpyJost(_fixed(bundle, "kwbc"))
 
 
 def _fixed(bundle: Bundle, name: str) -> float:
@@ -91,7 +97,7 @@ KINDS: Mapping[str, EngineKind] = MappingProxyType(
         kind.name: kind
         for kind in (
             EngineKind(FRIBERG_TRANSIT, numpy_friberg.STEP_COLUMNS, _friberg_steps, _friberg),
-            EngineKind(JOST_LEUKOCYTES, numpy_jost.STEP_COLUMNS, _jost_steps, _jost),
+            EngineKind(JOST_LEUKOCYTES, JOST_STEP_COLUMNS, _jost_steps, _jost),
         )
     }
 )

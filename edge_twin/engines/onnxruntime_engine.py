@@ -5,8 +5,6 @@ Which execution providers run it: see ``onnx_session``.
 
 from __future__ import annotations
 
-import logging
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,8 +13,9 @@ from edge_twin.engines.checks import checked_arrays
 from edge_twin.engines.kinds import kind_of
 from edge_twin.engines.onnx_session import open_session
 from edge_twin.errors import BundleError
+from edge_twin.late_log import LateLogger
 
-_LOG = logging.getLogger(__name__)
+_LOG = LateLogger(__name__)
 
 Floats = NDArray[np.float64]
 

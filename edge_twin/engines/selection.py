@@ -6,16 +6,17 @@ way is asked on its own, so that an accelerator that computes something else cos
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
+from edge_twin.bundle import Bundle
 from edge_twin.engines.litert_network import LIBRARIES
 from edge_twin.engines.onnx_session import provider_orders
 from edge_twin.errors import BundleError
+from edge_twin.late_log import LateLogger
 
-_LOG = logging.getLogger(__name__)
+_LOG = LateLogger(__name__)
 
 NUMPY, ONNXRUNTIME, LITERT = "numpy", "onnxruntime", "litert"
 
@@ -64,7 +65,7 @@ def preferred_order(names: Iterable[str], prefer: str | None) -> tuple[str, ...]
 
 
 def first_right(
-    names: Iterable[str], make: Callable[[str, Settings], Chosen], check: Callable[[Chosen], object], model: str
+    names: Sequence[str], make: Callable[[str, Settings], Chosen], check: Callable[[Chosen], object], bundle: Bundle
 ) -> tuple[Chosen, Mapping[str, str]]:
     """The first engine that can be made and passes the check, and why the ones before it were refused.
 
@@ -72,20 +73,22 @@ def first_right(
         names: of the engines, in order.
         make: name and settings of a way to the engine.
         check: raises when the engine does not reproduce the golden vectors.
-        model: for the log.
+        bundle: of the model; an engine that it does not list is not tried.
 
     Raises:
         BundleError: ``no_engine`` when all were refused; the message holds every reason.
     """
     refused: dict[str, str] = {}
-    for name, way in ((candidate, way) for candidate in names for way in ways(candidate)):
+    listed = [name for name in names if name in bundle.engine_names]
+    refused |= {name: "not_listed: the bundle was not certified for it" for name in names if name not in listed}
+    for name, way in ((candidate, way) for candidate in listed for way in ways(candidate)):
         try:
             engine = make(name, way.settings)
             check(engine)
         except BundleError as error:
             refused[way.label] = f"{error.reason}: {error}"
-            _LOG.warning("engine %s refused for %s: %s", way.label, model, refused[way.label])
+            _LOG.warning("engine %s refused for bundle %s: %s", way.label, bundle.id, refused[way.label])
         else:
-            _LOG.info("%s runs in %s", model, way.label)
+            _LOG.info("bundle %s runs in %s", bundle.id, way.label)
             return engine, MappingProxyType(refused)
     raise BundleError("; ".join(f"{label}: {why}" for label, why in refused.items()), reason="no_engine")

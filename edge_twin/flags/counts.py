@@ -13,17 +13,18 @@ NOMINAL_OUTSIDE = 0.05  # share of counts that a 95 % interval may miss
 
 
 def measured_flags(situation: Situation) -> Iterator[Flag]:
-    """A fresh count below 0.5 ×10⁹/L."""
+    """A fresh count below 0.5 ×10⁹/L, or one reported as less than that."""
     count = situation.fresh_count()
-    if count is None or count.value >= situation.threshold("forecast", "anc_threshold_10_9_per_l"):
+    threshold = situation.threshold("forecast", "anc_threshold_10_9_per_l")
+    if count is None or not (count.value < threshold or (count.limit_sign and count.value <= threshold)):
         return
     yield Flag(
         kind=FlagKind.NEUTROPHILS_LOW,
         time=count.time,
         urgency=Urgency.SOON,
         action="Tell your team today, and measure your temperature by mouth as your plan says.",
-        reason=f"Neutrophils {count.value:g} ×10⁹/L at {situation.local(count.time)}: in the CTCAE v5 grade 4 range; "
-        "grade to be confirmed by a clinician.",
+        reason=f"Neutrophils {count.limit_sign}{count.value:g} ×10⁹/L at {situation.local(count.time)}: "
+        "in the CTCAE v5 grade 4 range; grade to be confirmed by a clinician.",
         origin=Origin.LAB,
         evidence=(evidence(count),),
     )

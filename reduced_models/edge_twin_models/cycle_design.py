@@ -262,5 +262,5 @@ def _state_at(nodes: Floats, scaled: Floats) -> Floats:
     return np.asarray(nodes[index, :, np.arange(nodes.shape[2])].T)
 
 
-DOCETAXEL = CycleDesign(FRIBERG_LAYOUT, BOX, 4, _docetaxel_cycle, _docetaxel_run, _docetaxel_ending)
+DOCETAXEL = CycleDesign(FRIBERG_LAYOUT, dict(BOX), 4, _docetaxel_cycle, _docetaxel_run, _docetaxel_ending)
 """Runs of the Friberg model after docetaxel."""

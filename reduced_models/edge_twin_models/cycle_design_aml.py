@@ -84,5 +84,5 @@ def _ending(nodes: Floats, cycle: CycleParts, log_parameters: Floats) -> Floats:
     return np.asarray(nodes[index, :, np.arange(len(log_parameters))].T)
 
 
-CYTARABINE = CycleDesign(JOST_LAYOUT, BOX, 3, _cycle, _run, _ending)
+CYTARABINE = CycleDesign(JOST_LAYOUT, dict(BOX), 3, _cycle, _run, _ending)
 """Runs of the Jost model after cytarabine."""

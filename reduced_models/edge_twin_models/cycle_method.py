@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from functools import partial
 from typing import Any
@@ -34,7 +34,6 @@ Widths = list[list[float]]
 
 TOLERANCE = 2e-4  # float32 through a chain of cycles, relative
 GOLDEN_SEED, GOLDEN_MEMBERS, GOLDEN_DAYS = 1, 16, 99.0
-CALIBRATION_COURSES, CERTIFICATE_COURSES = 60, 40  # per number of cycles
 NEIGHBOURS = 2  # numbers of cycles pooled on each side: roll-outs of one course are not independent
 
 
@@ -59,41 +58,23 @@ class CycleReduction:
         recipe = RECIPES[teacher.name]
         weights = self._weights or npz_bytes(train(recipe.training, recipe.design, self._executor))
         files = partial(_files, f"{teacher.name}{self.suffix}", load_bundle(bundle_path(teacher.name)), recipe, weights)
-        draft = opened(files([[float(CYCLES), 1.0]], {}, _golden_bytes(recipe, *_NO_GOLDEN)))
-        operator = CycleOperator(draft)
-        widths = calibrated(operator, draft, recipe)
-        return files(widths, certify(operator, draft, recipe, widths), _golden(operator, draft, recipe))
+        unfinished = files([[float(CYCLES), 1.0]], {}, _golden_bytes(recipe, *_NO_GOLDEN))
+        draft = signed_files(unfinished, development_key())
+        roll_outs = partial(_roll_outs, draft, teacher.name, self._executor)
+        widths = _calibrated(roll_outs(recipe.calibration_courses, recipe.calibration_seed))
+        certificate = _certificate(roll_outs(recipe.certificate_courses, recipe.certificate_seed), widths)
+        return files(widths, certificate, _golden(open_bundle(draft), recipe))
 
 
-def opened(contents: Mapping[str, bytes]) -> Bundle:
-    """The files of a build as a bundle."""
-    return open_bundle(signed_files(contents, development_key()))
-
-
-def calibrated(operator: CycleOperator, bundle: Bundle, recipe: CycleRecipe) -> Widths:
-    """[cycles, half-width] by split-conformal calibration on whole roll-outs.
-
-    Args:
-        operator: trained.
-        bundle: a draft of its bundle.
-        recipe: of the teacher.
-    """
-    found = _roll_outs(operator, bundle, recipe, CALIBRATION_COURSES, recipe.calibration_seed)
+def _calibrated(found: Sequence[RollOutErrors]) -> Widths:
+    """[cycles, half-width] by split-conformal calibration on whole roll-outs of 1 to 12 cycles."""
     scores = [errors.score for errors in found]
     pooled = [np.concatenate(scores[max(0, index - NEIGHBOURS) : index + NEIGHBOURS + 1]) for index in range(CYCLES)]
     return [[float(index + 1), float(f"{half_width(some):.3g}")] for index, some in enumerate(pooled)]
 
 
-def certify(operator: CycleOperator, bundle: Bundle, recipe: CycleRecipe, widths: Widths) -> dict[str, Any]:
-    """The certificate on fresh roll-outs: per number of cycles and over all.
-
-    Args:
-        operator: under test.
-        bundle: its bundle.
-        recipe: of the teacher.
-        widths: calibrated [cycles, half-width].
-    """
-    found = _roll_outs(operator, bundle, recipe, CERTIFICATE_COURSES, recipe.certificate_seed)
+def _certificate(found: Sequence[RollOutErrors], widths: Widths) -> dict[str, Any]:
+    """Over all fresh roll-outs and per number of cycles."""
     inside = [errors.score <= width for errors, (_, width) in zip(found, widths, strict=True)]
     excess = np.concatenate([errors.nadir_excess.ravel() for errors in found])
     relative = np.concatenate([errors.nadir_relative.ravel() for errors in found])
@@ -107,14 +88,18 @@ def certify(operator: CycleOperator, bundle: Bundle, recipe: CycleRecipe, widths
     }
 
 
-def _roll_outs(
-    operator: CycleOperator, bundle: Bundle, recipe: CycleRecipe, courses: int, seed: int
-) -> list[RollOutErrors]:
-    """Errors for 1 to 12 cycles."""
-    return [
-        roll_out_errors(operator, bundle, cycles, courses, seed, courses=recipe.courses)
-        for cycles in tqdm(range(1, CYCLES + 1), desc="roll-outs", leave=False, disable=None)
-    ]
+def _roll_outs(draft: bytes, teacher: str, executor: Executor | None, courses: int, seed: int) -> list[RollOutErrors]:
+    """Errors for 1 to 12 cycles, the longest first, so that workers end together; progress is shown."""
+    work = [(draft, teacher, cycles, courses, seed) for cycles in range(CYCLES, 0, -1)]
+    done = executor.map(_some_roll_outs, work) if executor else map(_some_roll_outs, work)
+    return list(tqdm(done, desc="roll-outs", total=CYCLES, leave=False, disable=None))[::-1]
+
+
+def _some_roll_outs(work: tuple[bytes, str, int, int, int]) -> RollOutErrors:
+    """Of one number of cycles; a worker gets the archive, as an opened bundle cannot travel."""
+    draft, teacher, cycles, courses, seed = work
+    bundle = open_bundle(draft)
+    return roll_out_errors(CycleOperator(bundle), bundle, cycles, courses, seed, courses=RECIPES[teacher].courses)
 
 
 def _row(errors: RollOutErrors, covered: NDArray[np.bool_]) -> dict[str, Any]:
@@ -132,10 +117,10 @@ def _quantiles(relative: Floats) -> dict[str, float]:
     return dict(zip(names, map(_two, np.quantile(relative, (0.5, 0.95, 0.99, 1.0)).tolist()), strict=True))
 
 
-def _golden(operator: CycleOperator, bundle: Bundle, recipe: CycleRecipe) -> bytes:
+def _golden(bundle: Bundle, recipe: CycleRecipe) -> bytes:
     parameters = prior_sample(bundle, GOLDEN_MEMBERS, GOLDEN_SEED)
     times = np.arange(0.0, GOLDEN_DAYS, 1.5)
-    answer = operator.roll_out(parameters, recipe.courses.administrations(recipe.golden_starts), times)
+    answer = CycleOperator(bundle).roll_out(parameters, recipe.courses.administrations(recipe.golden_starts), times)
     return _golden_bytes(recipe, parameters, times, answer.counts)
 
 

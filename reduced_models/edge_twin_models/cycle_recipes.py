@@ -26,6 +26,7 @@ class CycleRecipe:
         design: runs of the teacher; training: everything that decides the weights.
         courses: on which whole roll-outs are calibrated and certified.
         calibration_seed, certificate_seed: of the courses and patients; the second decided nothing.
+        calibration_courses, certificate_courses: per number of cycles.
         version, title: of the bundle; texts: of its card.
         equations: of the mechanistic integrator behind it.
         piece_days: shortest and longest piece; max_kill: bound of the design.
@@ -39,6 +40,8 @@ class CycleRecipe:
     courses: RandomCourses
     calibration_seed: int
     certificate_seed: int
+    calibration_courses: int
+    certificate_courses: int
     version: int
     title: str
     texts: CycleCardTexts
@@ -56,6 +59,8 @@ NEUTROPENIA = CycleRecipe(
     courses=DOCETAXEL_COURSES,
     calibration_seed=41,
     certificate_seed=20261128,  # never drawn before the band was settled
+    calibration_courses=60,
+    certificate_courses=40,
     version=3,  # 2: the same weights also as ONNX and LiteRT; 3: certified again on fresh roll-outs
     title="Neutrophils after docetaxel, cycle by cycle",
     texts=NEUTROPENIA_TEXTS,
@@ -85,6 +90,8 @@ AML = CycleRecipe(
     courses=CYTARABINE_COURSES,
     calibration_seed=31,
     certificate_seed=42,  # never drawn before the band was settled
+    calibration_courses=36,
+    certificate_courses=24,
     version=1,
     title="Leukocytes after cytarabine in AML, cycle by cycle",
     texts=AML_TEXTS,

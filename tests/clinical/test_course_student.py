@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
@@ -95,30 +92,3 @@ def test_the_way_back_is_exact_for_cubics() -> None:
     nearest, weights = cubic_weights(nodes, DAYS)
     cubic = (nodes / 180.0) ** 3 - nodes / 90.0
     np.testing.assert_allclose((weights * cubic[nearest]).sum(axis=1), (DAYS / 180.0) ** 3 - DAYS / 90.0, atol=1e-12)
-
-
-@pytest.mark.parametrize(("engine", "limit_mb"), [("numpy", 40.0), ("onnxruntime", 80.0)])
-def test_one_forecast_needs_little_memory(engine: str, limit_mb: float) -> None:
-    path = bundle_path("neutropenia-course")
-    script = f"""
-import sys
-from pathlib import Path
-import numpy as np
-from edge_twin.bundle import load_bundle
-from edge_twin.course import Course
-from edge_twin.engines.course_network import CANDIDATES
-from edge_twin.student import load_student
-bundle = load_bundle(Path({str(path)!r}))
-student = load_student(bundle)
-course = Course(0.0, 6, 21.0, 150.0, 1 / 24)
-members = np.tile(np.log([5.2, 84.0, 15.6, 0.145]), (1000, 1))
-CANDIDATES[{engine!r}](bundle, student).counts(members, course, student.calendar(course, np.arange(181.0)))
-loaded = [name for name in ("torch", "onnx", "scipy") if name in sys.modules]
-status = Path("/proc/self/status").read_text().split()
-print(int(status[status.index("VmHWM:") + 1]) * 1024 / 1e6, *loaded)
-"""
-    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    peak, *loaded = result.stdout.split()
-    print(engine, peak, "MB")
-    assert loaded == []
-    assert float(peak) < limit_mb

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from edge_twin.bundle import load_bundle
+from edge_twin_models import bundle_names, bundle_path
+
 CASE = str(resources.files("edge_twin_app") / "cases" / "tolerant.json")
 
 
@@ -52,7 +55,15 @@ def test_doctor_says_what_works_and_what_to_confirm() -> None:
     assert ended.returncode == 0, ended.stderr
     rows = {row["name"]: row for row in json.loads(ended.stdout)["rows"]}
     assert rows["bundle neutropenia"]["works"]
+    for name in bundle_names():
+        about = rows[f"bundle {name}"]
+        assert about["works"]
+        assert "signed by DEVELOPMENT, expires 2028-11-25" in about["detail"]
+        for engine in load_bundle(bundle_path(name)).engine_names:
+            assert rows[f"bundle {name} on {engine}"]["works"] or "library_missing" in about["detail"]
     assert rows["engine onnxruntime"]["works"]
+    assert rows["provider CPUExecutionProvider"]["works"]
+    assert {"provider CUDAExecutionProvider", "provider TensorrtExecutionProvider"} <= set(rows)
     assert "mark A" in rows["threshold forecast.raise_probability"]["detail"]
     assert b"bluetooth radio" in edge_twin("doctor").stdout
 

@@ -79,10 +79,16 @@ def test_a_cluster_by_address_gives_the_same_bits() -> None:
 @pytest.mark.timeout(180)
 def test_workers_in_processes_give_the_bits_of_the_process_pool() -> None:
     teacher, space = SPACES[1]
+    alone = chains(None)
     with runners(2) as pool:
         expected = courses(teacher, space, pool)
+        pooled = chains(pool)
     with cluster(processes=True) as made, runners(0, made.scheduler_address) as executor:
         np.testing.assert_array_equal(courses(teacher, space, executor), expected)
+        spread = chains(executor)
+    for here, there, beyond in zip(alone, pooled, spread, strict=True):
+        np.testing.assert_array_equal(there.curves, here.curves)
+        np.testing.assert_array_equal(beyond.curves, here.curves)
 
 
 def test_a_scheduler_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

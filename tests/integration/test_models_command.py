@@ -15,7 +15,7 @@ import pytest
 from edge_twin.archive import MANIFEST, SIGNATURE, unpack
 from edge_twin.signing import TRUST_SCHEMA
 from edge_twin_app.models import installed_models, trusted_keys
-from edge_twin_models import bundle_path
+from edge_twin_models import bundle_names, bundle_path
 
 NAME = "neutropenia"
 
@@ -106,6 +106,18 @@ def test_an_archive_is_verified_with_its_golden_vectors(site: Site) -> None:
     assert "[unreadable_file]" in site.refusal("verify", site.folder / "absent.etb")
 
 
+def test_shipped_and_installed_names_are_verified_like_files(site: Site) -> None:
+    for name in bundle_names():
+        (row,) = site.rows("verify", name)
+        assert (row["origin"], row["name"], row["bytes"]) == ("shipped", name, bundle_path(name).stat().st_size)
+    site.rows("install", bundle_path(NAME))
+    assert site.rows("verify", NAME)[0]["origin"] == "installed"
+    archive = site.folder / "models" / NAME / "versions" / "1" / "bundle.etb"
+    archive.write_bytes(archive.read_bytes()[:-1])
+    assert "[archive_not_canonical]" in site.refusal("verify", NAME)
+    assert "[bundle_unknown]" in site.refusal("verify", "nothing")
+
+
 def test_the_card_is_shown(site: Site) -> None:
     ended = site.run("card", NAME)
     assert ended.returncode == 0, ended.stderr
@@ -141,4 +153,14 @@ def test_a_site_refuses_what_is_older(site: Site) -> None:
     site.rows("install", site.folder / "build2.etb")
     site.commit()
     assert "[key_exists]" in site.refusal("keygen", key, "--name", "clinic")
-    assert "[downgraded]" in site.refusal("install", site.folder / "build1.etb")
+    older = site.folder / "build1.etb"
+    assert "[downgraded]" in site.refusal("install", older)
+    (listed,) = [row for row in site.rows("list") if row["origin"] == "installed"]
+    assert "[grant_pointless]" in site.refusal("grant", site.folder / "build2.etb", "--floor", "2", "--key", key)
+    (granted,) = site.rows("grant", older, "--floor", str(listed["floor"]), "--key", key)
+    assert (granted["version"], granted["signer"]) == (1, "clinic")
+    (installed,) = site.rows("install", older, "--grant", granted["file"])
+    assert (installed["version"], installed["floor"]) == (1, 2)
+    expired = site.rows("grant", older, "--floor", "2", "--key", key, "--days", "-1")[0]["file"]
+    site.rows("install", site.folder / "build2.etb")
+    assert "[grant_refused]" in site.refusal("install", older, "--grant", expired)

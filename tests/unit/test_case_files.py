@@ -41,6 +41,18 @@ def test_at_each_moment_only_what_was_known_by_then_counts(form: dict[str, Any],
     assert [step["forecast"]["counts_used"] for step in steps] == [1, 2, 3, 4, 5, 6]
 
 
+def test_a_count_below_a_limit_is_not_the_same_case_as_the_limit(form: dict[str, Any], model: ReducedModel) -> None:
+    last = form["observations"][-1]
+    assert last["code"] == "absolute_neutrophil_count"
+    results = []
+    for attributes in ({}, {"comparator": "<"}):
+        last["value"], last["attributes"] = 0.3, attributes
+        results.append(json.loads(replay(read_case(json.dumps(form)), model))["steps"][-1])
+    exact, limit = results
+    assert exact["forecast"]["counts_used"] == limit["forecast"]["counts_used"]
+    assert exact["forecast"]["median"] != limit["forecast"]["median"]
+
+
 def test_hz_input_02_a_wrong_unit_is_refused(form: dict[str, Any]) -> None:
     form["observations"][0]["unit"] = "/uL"
     assert refused(form) == "wrong_unit"

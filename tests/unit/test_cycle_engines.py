@@ -93,6 +93,16 @@ def test_the_fastest_right_engine_is_chosen_and_named() -> None:
     assert caught.value.reason == "engine_unknown"
 
 
+def test_an_engine_that_the_manifest_does_not_list_is_not_used() -> None:
+    bundle = dataclasses.replace(BUNDLE, manifest={**BUNDLE.manifest, "engines": ["numpy"]})
+    choice = select_cycle_operator(bundle)
+    assert choice.operator.engine.name == "numpy"
+    assert {name: why.split(":")[0] for name, why in choice.refused.items()} == {
+        "onnxruntime": "not_listed",
+        "litert": "not_listed",
+    }
+
+
 def test_files_that_compute_something_else_are_refused() -> None:
     swapped = {
         **BUNDLE.files,

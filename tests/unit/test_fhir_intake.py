@@ -19,6 +19,7 @@ from edge_twin_adapters.errors import FhirError
 from edge_twin_adapters.fhir import UCUM, Intake, anc_observation, read_observations, steps_observation
 
 TIME = datetime(2020, 5, 11, 6, 30, tzinfo=UTC)
+ORAL = {"coding": [{"system": "http://loinc.org", "code": "8331-1"}]}
 
 
 def anc(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
@@ -72,6 +73,15 @@ def test_a_count_as_the_virtual_laboratory_writes_it() -> None:
 def test_units_are_converted_in_decimal(value: str, unit: str, expected: float) -> None:
     text = json.dumps(anc(valueQuantity=quantity("@", unit))).replace('"@"', value)
     assert single(text).value == expected
+
+
+@pytest.mark.parametrize("comparator", ["<", "<="])
+def test_a_count_below_what_the_laboratory_resolves_is_read_as_a_limit(comparator: str) -> None:
+    limit, exact = single(anc(valueQuantity=quantity(100, "/uL", comparator=comparator))), single(anc())
+    assert (limit.value, limit.attributes["comparator"], limit.limit_sign) == (0.1, comparator, comparator)
+    assert "comparator" not in exact.attributes
+    written = single(anc(valueQuantity=quantity(100, "/uL")))
+    assert written.id != limit.id, "0.1 and <0.1 are two results"
 
 
 @pytest.mark.parametrize("loinc", ["751-8", "26499-4", "753-4"])
@@ -142,7 +152,11 @@ def test_results_that_stand(status: str) -> None:
         ({"valueQuantity": quantity(value=True)}, "not_a_number"),
         ({"valueQuantity": quantity(math.nan)}, "not_a_number"),
         ({"valueQuantity": quantity(math.inf)}, "not_a_number"),
-        ({"valueQuantity": quantity(0.1, comparator="<")}, "comparator"),
+        ({"valueQuantity": quantity(0.1, comparator=">")}, "comparator"),
+        ({"valueQuantity": quantity(0.1, comparator=">=")}, "comparator"),
+        ({"valueQuantity": quantity(0.1, comparator="ad")}, "comparator"),
+        ({"valueQuantity": quantity(0.1, comparator=["<"])}, "comparator"),
+        ({"code": ORAL, "valueQuantity": quantity(36.0, "Cel", comparator="<")}, "comparator"),
         ({"valueQuantity": quantity(1.2, "mg/dL")}, "wrong_unit"),
         ({"valueQuantity": quantity(1.2, "Cel")}, "wrong_unit"),
         ({"valueQuantity": {"value": 1.2, "system": UCUM, "unit": "10*9/L"}}, "wrong_unit"),

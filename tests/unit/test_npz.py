@@ -1,4 +1,4 @@
-"""Arrays from outside: numpy's own files come back bit for bit; whatever swells, hides code or is damaged is refused."""
+"""Arrays from outside: numpy's own files come back bit for bit; what swells, hides code or is damaged is refused."""
 
 from __future__ import annotations
 

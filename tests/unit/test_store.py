@@ -122,6 +122,16 @@ def test_coverage_counts_each_comparison_once(store: Store) -> None:
     assert (store.coverage().seen, store.coverage().inside) == (2, 1)
 
 
+@pytest.mark.parametrize(("limit", "inside"), [(0.1, 0), (0.5, 1), (1.0, 1), (9.0, 1)])
+def test_a_limit_misses_only_when_the_whole_interval_lies_above_it(store: Store, limit: float, inside: int) -> None:
+    count = observe(codes.NEUTROPHILS, limit, NOW, source="lab", attributes={"comparator": "<"})
+    store.add_observations([count])
+    (kept,) = store.observations(code=codes.NEUTROPHILS)
+    assert (kept.limit_sign, kept.id) == ("<", count.id)
+    store.compare(count, (0.5, 2.0), NOW - timedelta(days=1))
+    assert (store.coverage().seen, store.coverage().inside) == (1, inside)
+
+
 def test_events_and_counters_are_kept(store: Store) -> None:
     store.add_events([DeviceEvent(DeviceEventKind.GAP, NOW, "strap", "link_lost", NOW + timedelta(hours=1))])
     store.count("event_gap")

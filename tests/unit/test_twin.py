@@ -176,6 +176,17 @@ def test_hz_count_02_a_count_of_zero_is_a_count_and_a_flag(twin_input: TwinInput
     assert FlagKind.NEUTROPHILS_LOW in {flag.kind for flag in output.flags}
 
 
+@pytest.mark.parametrize(("limit", "raised"), [(0.1, True), (0.5, True), (1.0, False)])
+def test_hz_count_02_a_count_below_the_limit_of_the_laboratory_is_flagged(
+    twin_input: TwinInput, count: Count, limit: float, *, raised: bool
+) -> None:
+    below = replace(count(limit, twin_input.now - timedelta(minutes=1)), attributes={"comparator": "<"})
+    output = advance(replace(twin_input, observations=(*twin_input.observations, below)))
+    found = [flag for flag in output.flags if flag.kind is FlagKind.NEUTROPHILS_LOW]
+    assert bool(found) is raised
+    assert all(f"<{limit:g}" in flag.reason for flag in found)
+
+
 def test_hz_input_05_a_corrected_result_replaces_the_first_one_in_any_order(twin_input: TwinInput) -> None:
     at = twin_input.now - timedelta(hours=2)
 

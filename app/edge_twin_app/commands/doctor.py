@@ -10,32 +10,16 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import metadata, util
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from edge_twin.bundle import load_bundle
-from edge_twin.engines import select_engine
-from edge_twin.errors import BundleError
-from edge_twin.installed import InstalledModels
 from edge_twin.program import load_program
-from edge_twin_app.models import installed_models
-from edge_twin_models import bundle_path
+from edge_twin_app.engine_findings import Finding, bundle_findings, provider_findings
+from edge_twin_app.models import active_bundle
 
 if TYPE_CHECKING:
     from edge_twin_app.commands.types import Subparsers
 
 BUNDLE = "neutropenia"
-
-
-class Finding(NamedTuple):
-    """One thing that was looked at.
-
-    Attributes:
-        name: what; works: whether it does; detail: version, or why not.
-    """
-
-    name: str
-    works: bool
-    detail: str
 
 
 def add_to(commands: Subparsers) -> None:
@@ -47,18 +31,18 @@ def add_to(commands: Subparsers) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Look at everything and print; the exit status is 0 unless the twin itself cannot run."""
-    findings = [check() for check in _CHECKS] + [*_installed(), *_engines(), *_packages()]
+    findings = [check() for check in _CHECKS] + [*bundle_findings(), *provider_findings(), *_packages()]
     to_confirm = _marked_thresholds()
     if options.json:
         rows = [finding._asdict() for finding in (*findings, *to_confirm)]
         sys.stdout.write(json.dumps({"rows": rows}, indent=1) + "\n")
     else:
         sys.stdout.write(_table(findings, to_confirm))
-    return 0 if _python().works and _bundle().works else 1
+    return 0 if _python().works and _model().works else 1
 
 
 def _table(findings: Sequence[Finding], to_confirm: Sequence[Finding]) -> str:
-    lines = [f"{'yes' if finding.works else 'no':<5}{finding.name:<24}{finding.detail}" for finding in findings]
+    lines = [f"{'yes' if finding.works else 'no':<5}{finding.name:<40}{finding.detail}" for finding in findings]
     lines += ["", "A clinician has to confirm these before use (no published source backs them):"]
     lines += [f"     {finding.name:<46}{finding.detail}" for finding in to_confirm]
     return "\n".join(lines) + "\n"
@@ -73,32 +57,13 @@ def _sqlite() -> Finding:
     return Finding("sqlite with RETURNING", sqlite3.sqlite_version_info >= (3, 35), version)
 
 
-def _bundle() -> Finding:
+def _model() -> Finding:
+    """Whether the program's own model opens: the installed version, else the shipped one."""
     try:
-        bundle = load_bundle(bundle_path(BUNDLE))
+        bundle = active_bundle(BUNDLE)
     except Exception as error:  # noqa: BLE001 - whatever it is, the doctor reports it
-        return Finding(f"bundle {BUNDLE}", works=False, detail=f"{type(error).__name__}: {error}")
-    return Finding(
-        f"bundle {BUNDLE}", works=True, detail=f"version {bundle.version}, expires {bundle.expires:%Y-%m-%d}"
-    )
-
-
-def _installed() -> list[Finding]:
-    """The versions installed on this device, each verified as it lies on the disk."""
-    try:
-        models = installed_models()
-        return [_installed_version(models, name) for name in models.names()]
-    except BundleError as error:
-        return [Finding("installed models", works=False, detail=f"{error.reason}: {error}")]
-
-
-def _installed_version(models: InstalledModels, name: str) -> Finding:
-    try:
-        bundle, state = models.open(name), models.state(name)
-    except BundleError as error:
-        return Finding(f"installed {name}", works=False, detail=f"{error.reason}: {error}")
-    trial = "on trial" if state.on_trial else "committed"
-    return Finding(f"installed {name}", works=True, detail=f"version {bundle.version}, {trial}")
+        return Finding(f"model of {BUNDLE}", works=False, detail=f"{type(error).__name__}: {error}")
+    return Finding(f"model of {BUNDLE}", works=True, detail=f"{bundle.id} version {bundle.version}")
 
 
 def _bluetooth() -> Finding:
@@ -111,14 +76,7 @@ def _bluetooth() -> Finding:
     return Finding("bluetooth radio", bool(adapters) and bus, detail)
 
 
-_CHECKS: tuple[Callable[[], Finding], ...] = (_python, _sqlite, _bundle, _bluetooth)
-
-
-def _engines() -> list[Finding]:
-    """Each engine is asked for the golden vector, since an import proves nothing."""
-    choice = select_engine(load_bundle(bundle_path(BUNDLE)))
-    refused = [Finding(f"engine {name}", works=False, detail=why) for name, why in choice.refused.items()]
-    return [Finding(f"engine {choice.name}", works=True, detail="reproduces the golden vector; in use"), *refused]
+_CHECKS: tuple[Callable[[], Finding], ...] = (_python, _sqlite, _model, _bluetooth)
 
 
 def _packages() -> list[Finding]:

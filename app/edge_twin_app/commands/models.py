@@ -6,18 +6,18 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_twin.archive import MAX_ARCHIVE_BYTES
-from edge_twin.bundle import Bundle, load_bundle
+from edge_twin.bundle import Bundle, open_bundle
 from edge_twin.errors import BundleError
-from edge_twin.installed import InstalledModels
+from edge_twin.installed import InstalledModels, RollbackGrant
 from edge_twin.release import SUFFIX, signed_archive
 from edge_twin.self_test import self_test
 from edge_twin.signing import SigningKey
-from edge_twin.slots import State
 from edge_twin_app.models import installed_models, trusted_keys
 from edge_twin_models import bundle_names, bundle_path
 
@@ -32,16 +32,21 @@ def add_to(commands: Subparsers) -> None:
     parser = commands.add_parser("models", help="signed reduced models: list, verify, install, roll back, sign")
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     _action(actions, "list", list_models, "shipped and installed versions")
-    verify = _action(actions, "verify", verify_file, "signature, hashes, expiry and golden vectors of an archive")
     install = _action(actions, "install", install_file, "make an archive the active version, on trial")
+    install.add_argument("file", type=Path)
     install.add_argument("--grant", type=Path, help="signed leave to install something older")
-    for action in (verify, install):
-        action.add_argument("file", type=Path)
     for name, run, text in (
-        ("rollback", roll_back, "go back to the version that was committed last"),
+        ("verify", verify_model, "signature, hashes, expiry and golden vectors"),
         ("card", show_card, "the model card"),
     ):
-        _action(actions, name, run, text).add_argument("name")
+        _action(actions, name, run, text).add_argument("model", help="installed or shipped name, or an archive's path")
+    _action(actions, "rollback", roll_back, "go back to the version that was committed last").add_argument("name")
+    grant = _action(actions, "grant", sign_grant, "signed leave for one device's step back below its floor")
+    grant.add_argument("file", type=Path, help="archive that may be installed")
+    grant.add_argument("--floor", type=int, required=True, help="version below which it lies (`list` shows it)")
+    grant.add_argument("--key", type=Path, required=True, help="file made by `edge-twin models keygen`")
+    grant.add_argument("--days", type=float, default=7.0, help="how long it holds, from now")
+    grant.add_argument("--out", type=Path, help="file to write (FILE.grant unless given)")
     sign = _action(actions, "sign", sign_directory, "sign the directory of a build, our own or a third party's")
     sign.add_argument("directory", type=Path)
     sign.add_argument("--key", type=Path, required=True, help="file made by `edge-twin models keygen`")
@@ -59,12 +64,12 @@ def list_models(options: argparse.Namespace) -> int:
     return _show([*shipped, *installed], options)
 
 
-def verify_file(options: argparse.Namespace) -> int:
-    """Everything that an installation would check."""
-    models = installed_models(options.models, trusted_keys(options.trusted))
-    bundle = models.verify(_content(options.file, MAX_ARCHIVE_BYTES))
+def verify_model(options: argparse.Namespace) -> int:
+    """Everything that an installation would check, expiry included."""
+    origin, content = _found(options)
+    bundle = installed_models(options.models, trusted_keys(options.trusted)).verify(content)
     engines = {result.engine: _measured(result.difference) for result in self_test(bundle)}
-    return _show([{**_row(bundle, "archive"), "engines": engines}], options)
+    return _show([{**_row(bundle, origin, len(content)), "engines": engines}], options)
 
 
 def install_file(options: argparse.Namespace) -> int:
@@ -73,7 +78,7 @@ def install_file(options: argparse.Namespace) -> int:
     grant = _content(options.grant, MAX_ARCHIVE_BYTES) if options.grant else None
     done = models.install(_content(options.file, MAX_ARCHIVE_BYTES), grant)
     engines = {result.engine: _measured(result.difference) for result in done.engines}
-    row = _installed_row(done.bundle, models.state(done.bundle.id))
+    row = _version_row(models, done.bundle.id)
     return _show([{**row, "changed": done.changed, "engines": engines}], options)
 
 
@@ -81,32 +86,38 @@ def roll_back(options: argparse.Namespace) -> int:
     """The version before takes over."""
     models = installed_models(options.models, trusted_keys(options.trusted))
     models.rollback(options.name)
-    return _show([_installed_row(models.open(options.name), models.state(options.name))], options)
+    return _show([_version_row(models, options.name)], options)
 
 
 def show_card(options: argparse.Namespace) -> int:
-    """The card of the installed version, else of the shipped one."""
-    models = installed_models(options.models, trusted_keys(options.trusted))
-    installed = options.name in models.names()
-    bundle = (
-        models.open(options.name)
-        if installed
-        else load_bundle(bundle_path(options.name), trusted_keys(options.trusted))
-    )
+    """The card of an archive, of the installed version or of the shipped one."""
+    origin, content = _found(options)
+    bundle = open_bundle(content, trusted_keys(options.trusted))
     if options.json:
-        return _show([{**_row(bundle, "installed" if installed else "shipped"), "card": bundle.card}], options)
+        return _show([{**_row(bundle, origin, len(content)), "card": bundle.card}], options)
     sys.stdout.write(bundle.card.rstrip("\n") + "\n")
     return 0
+
+
+def sign_grant(options: argparse.Namespace) -> int:
+    """Write a grant for this very archive; the device still verifies the archive itself."""
+    key = SigningKey.load(options.key)
+    bundle = open_bundle(_content(options.file, MAX_ARCHIVE_BYTES), trusted_keys(options.trusted))
+    expires = datetime.now(UTC) + timedelta(days=options.days)
+    grant = RollbackGrant(bundle.id, bundle.version, bundle.digest, options.floor, expires)
+    if bundle.version >= options.floor:
+        raise BundleError(f"version {bundle.version} is not below {options.floor}", reason="grant_pointless")
+    path: Path = options.out or options.file.with_name(options.file.name + ".grant")
+    _write(path, grant.signed(key))
+    return _show([{"file": str(path), "name": bundle.id, "version": bundle.version, "floor": options.floor,
+                   "expires": expires.isoformat(), "signer": key.name}], options)  # fmt: skip
 
 
 def sign_directory(options: argparse.Namespace) -> int:
     """Write the signed archive beside the directory."""
     archive: Path = options.out or options.directory.with_name(options.directory.name + SUFFIX)
     content = signed_archive(options.directory, SigningKey.load(options.key))
-    try:
-        archive.write_bytes(content)
-    except OSError as error:
-        raise BundleError(f"{archive} cannot be written", reason="not_writable") from error
+    _write(archive, content)
     return _show([{"file": str(archive), "bytes": len(content)}], options)
 
 
@@ -127,6 +138,23 @@ def _action(actions: Subparsers, name: str, run: Callable[[argparse.Namespace], 
     return parser
 
 
+def _found(options: argparse.Namespace) -> tuple[str, bytes]:
+    """Origin and bytes of the archive that was meant: a path that exists, else an installed, else a shipped name."""
+    path, models = Path(options.model), installed_models(options.models, trusted_keys(options.trusted))
+    if path.is_file() or path.suffix == SUFFIX:
+        return "archive", _content(path, MAX_ARCHIVE_BYTES)
+    if options.model in models.names():
+        return "installed", models.archive(options.model)
+    return "shipped", _content(bundle_path(options.model), MAX_ARCHIVE_BYTES)
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise BundleError(f"{path} cannot be written", reason="not_writable") from error
+
+
 def _content(path: Path, limit: int) -> bytes:
     """Bytes of a file; one byte over the limit is enough to refuse it."""
     try:
@@ -145,18 +173,20 @@ def _tried(name: str, origin: str, make: Callable[[], Row]) -> Row:
 
 
 def _shipped_row(name: str, options: argparse.Namespace) -> Row:
-    return _row(load_bundle(bundle_path(name), trusted_keys(options.trusted)), "shipped")
+    content = _content(bundle_path(name), MAX_ARCHIVE_BYTES)
+    return _row(open_bundle(content, trusted_keys(options.trusted)), "shipped", len(content))
 
 
 def _version_row(models: InstalledModels, name: str) -> Row:
-    return _installed_row(models.open(name), models.state(name))
+    """Of the active version, with what decides about the next one."""
+    state, size = models.state(name), len(models.archive(name))
+    row = _row(models.open(name), "installed", size)
+    floor = {} if state.floor is None else {"floor": state.floor.version}
+    status = "on_trial" if state.on_trial else "committed"
+    return {**row, "status": status, **floor, "starts": state.starts, "quarantined": len(state.quarantined)}
 
 
-def _installed_row(bundle: Bundle, state: State) -> Row:
-    return {**_row(bundle, "installed"), "status": "on_trial" if state.on_trial else "committed"}
-
-
-def _row(bundle: Bundle, origin: str) -> Row:
+def _row(bundle: Bundle, origin: str, size: int) -> Row:
     return {
         "name": bundle.id,
         "origin": origin,
@@ -166,6 +196,7 @@ def _row(bundle: Bundle, origin: str) -> Row:
         "signer": bundle.signer.name if bundle.signer else "unsigned",
         "digest": bundle.digest,
         "engines": list(bundle.engine_names),
+        "bytes": size,
     }
 
 

@@ -40,6 +40,7 @@ time_zone = "Europe/Berlin"
 program = "neutropenia"
 store = "{store}"
 intake = "intake"
+models = "models"
 
 [[sensor]]
 kind = "chest_strap"
