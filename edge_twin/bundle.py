@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -33,6 +34,9 @@ from edge_twin.version import RUNTIME_VERSION
 SCHEMA = "edge_twin.bundle/1"
 MARKS = ("P", "C", "U", "A")
 """Published, computed, unverified, assumed: how far a parameter value may be trusted."""
+
+WITHOUT_DRUG = frozenset({"distribution_emulator"})
+"""Engine kinds whose model is given no doses: their manifest has no pharmacokinetics and no dose envelope."""
 
 Floats = NDArray[np.float64]
 
@@ -97,6 +101,11 @@ class DoseEnvelope:
     max_amount_21_days_mg: float
     min_interval_days: float
     max_horizon_days: float
+
+
+NO_DRUG = LinearPharmacokinetics(np.array([[-1.0]]), 1.0, 1.0)
+"""Stands where a model takes no drug; it never sees a dose, because ``NO_DOSE`` admits none."""
+NO_DOSE = DoseEnvelope(0.0, 0.0, 0.0, math.inf, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -382,6 +391,7 @@ def _bundle(document: Reader, files: Mapping[str, bytes]) -> Bundle:
     created, expires = document.time("created"), document.time("expires")
     if expires <= created:
         raise BundleError("expires before it was created", reason="malformed")
+    no_drug = engine.kind in WITHOUT_DRUG
     return Bundle(
         id=document.text("id"),
         version=document.whole("version"),
@@ -391,9 +401,9 @@ def _bundle(document: Reader, files: Mapping[str, bytes]) -> Bundle:
         parameters=_parameters(document),
         fixed=tuple(_fixed(item) for item in document.children("fixed")),
         outputs=tuple(_output(item) for item in document.children("outputs")),
-        pharmacokinetics=_pharmacokinetics(document.child("pharmacokinetics")),
+        pharmacokinetics=NO_DRUG if no_drug else _pharmacokinetics(document.child("pharmacokinetics")),
         residual_log_sd=document.number("residual_log_sd", low=0.0),
-        dose_envelope=_dose_envelope(document.child("dose_envelope")),
+        dose_envelope=NO_DOSE if no_drug else _dose_envelope(document.child("dose_envelope")),
         engine=engine,
         card=_card(files[document.text("card")]),
         files=files,

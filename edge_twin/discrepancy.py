@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from edge_twin.errors import BundleError
 from edge_twin.manifest import Reader
+from edge_twin.randomness import Stream, generator
 
 Floats = NDArray[np.float64]
 
@@ -61,7 +62,7 @@ class Discrepancy:
         log_sd = self.log_sd_at(residual_log_sd)
         if log_sd == 0.0:
             return logs
-        deviates = np.random.default_rng([seed, 6]).standard_normal(logs.shape[-1])
+        deviates = generator(seed, Stream.DISCREPANCY).standard_normal(logs.shape[-1])
         moved = at_dose + np.exp(log_sd * deviates) * (logs - at_dose)
         # It widens and does not move: the median is what the model says, not what the draw of the factors adds.
         return np.asarray(moved + np.median(logs, axis=-1, keepdims=True) - np.median(moved, axis=-1, keepdims=True))

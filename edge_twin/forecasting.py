@@ -16,6 +16,7 @@ from edge_twin.innovation import Innovations
 from edge_twin.low_count import WindowStart
 from edge_twin.program import Program
 from edge_twin.quantiles import median_and_interval
+from edge_twin.randomness import Stream, generator
 
 GRID_DAYS = 0.5  # of the reported curve; the integrator takes its own, smaller steps
 TIMES_TOGETHER = 16
@@ -184,7 +185,7 @@ def moved_by_surrogate_error(answer: Answer, seed: int) -> Matrix:
     """
     if not answer.by_student.any():
         return answer.counts
-    draws = np.random.default_rng([seed, 6]).standard_normal(answer.counts.shape[1])
+    draws = generator(seed, Stream.SURROGATE).standard_normal(answer.counts.shape[1])
     return np.asarray(answer.counts * np.exp(answer.log_sd * draws))
 
 
@@ -207,7 +208,7 @@ def measured_interval(counts: Matrix, residual_log_sd: float, seed: int) -> tupl
 
     Each member has the same residual at all times, which keeps the band smooth.
     """
-    normal = np.random.default_rng([seed, 2]).standard_normal(counts.shape[1])
+    normal = generator(seed, Stream.RESIDUAL).standard_normal(counts.shape[1])
     residual = np.asarray(residual_log_sd * normal, np.float64)
     lower, upper = np.empty((2, len(counts)))
     for first in range(0, len(counts), TIMES_TOGETHER):

@@ -9,9 +9,11 @@ from types import MappingProxyType
 
 from edge_twin import cycle, engines
 from edge_twin.bundle import Bundle
-from edge_twin.engines import course_network
+from edge_twin.emulator import DISTRIBUTION_EMULATOR, Emulator, check_emulator_golden
+from edge_twin.engines import course_network, field_engines, network_engines
 from edge_twin.engines.selection import Settings, ways
 from edge_twin.errors import BundleError
+from edge_twin.field import REACTION_DIFFUSION_POD, FieldModel
 from edge_twin.student import COURSE_NETWORK, load_student
 
 _ABSENT = ("library_missing", "library_unusable", "engine_unknown")
@@ -48,24 +50,11 @@ def self_test(bundle: Bundle, timer: Callable[[], float] = time.perf_counter) ->
     return results
 
 
-def _engine_result(bundle: Bundle, name: str, timer: Callable[[], float]) -> EngineResult:
-    begin = timer()
-    try:
-        difference = check_engine(bundle, name)
-    except BundleError as error:
-        if error.reason in _ABSENT:
-            return EngineResult(name, None, None)
-        raise BundleError(f"self-test of {name}: {error.reason}: {error}", reason="self_test_failed") from error
-    return EngineResult(name, difference, 1e3 * (timer() - begin))
-
-
 def check_engine(bundle: Bundle, name: str) -> float:
-    """Largest relative difference of one engine from the golden vectors.
-
-    Of the first way to run it that answers right, as ``selection`` would choose it.
+    """Largest relative difference of one engine from the golden vectors, in the first way to run it that answers right.
 
     Raises:
-        BundleError: ``engine_unknown``, ``library_missing``, or why the engine answers wrong.
+        BundleError: ``engine_unknown``, ``library_missing``, ``library_unusable``, or why the engine answers wrong.
     """
     refusals = []
     for way in ways(name):
@@ -75,6 +64,17 @@ def check_engine(bundle: Bundle, name: str) -> float:
             refusals.append(error)
     # A wrong answer says more than a library that is not there.
     raise min(refusals, key=lambda error: error.reason in _ABSENT)
+
+
+def _engine_result(bundle: Bundle, name: str, timer: Callable[[], float]) -> EngineResult:
+    begin = timer()
+    try:
+        difference = check_engine(bundle, name)
+    except BundleError as error:
+        if error.reason in _ABSENT:
+            return EngineResult(name, None, None)
+        raise BundleError(f"self-test of {name}: {error.reason}: {error}", reason="self_test_failed") from error
+    return EngineResult(name, difference, 1e3 * (timer() - begin))
 
 
 def _equations(bundle: Bundle, name: str, settings: Settings) -> float:
@@ -93,6 +93,24 @@ def _cycle_operator(bundle: Bundle, name: str, settings: Settings) -> float:
     return cycle.check_golden(cycle.CycleOperator(bundle, name, settings), bundle)
 
 
+def _field(bundle: Bundle, name: str, settings: Settings) -> float:
+    if name not in field_engines.CANDIDATES:
+        raise BundleError(f"there is no engine {name!r}", reason="engine_unknown")
+    model = FieldModel(bundle)
+    return field_engines.check_field_golden(field_engines.CANDIDATES[name](bundle, model, settings), bundle, model)
+
+
+def _emulator(bundle: Bundle, name: str, settings: Settings) -> float:
+    if name not in network_engines.CANDIDATES:
+        raise BundleError(f"there is no engine {name!r}", reason="engine_unknown")
+    return check_emulator_golden(network_engines.CANDIDATES[name](bundle, Emulator(bundle), settings), bundle)
+
+
 _CHECKS: Mapping[str, Callable[[Bundle, str, Settings], float]] = MappingProxyType(
-    {COURSE_NETWORK: _course_network, cycle.CYCLE_OPERATOR: _cycle_operator}
+    {
+        COURSE_NETWORK: _course_network,
+        cycle.CYCLE_OPERATOR: _cycle_operator,
+        REACTION_DIFFUSION_POD: _field,
+        DISTRIBUTION_EMULATOR: _emulator,
+    }
 )

@@ -10,14 +10,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_twin.bundle import Bundle, load_bundle
+from edge_twin.bundle import Bundle
 from edge_twin.course import Course
 from edge_twin.cycle import CycleModel
 from edge_twin.cycle_weights import FRIBERG_LAYOUT, Weights
@@ -26,8 +25,7 @@ from edge_twin.exposure import DoseEvent
 from edge_twin.quantiles import median_and_interval, median_and_interval_in_place
 from edge_twin.reduced_model import ReducedModel
 from edge_twin.surrogate import SurrogateModel
-from edge_twin_app.models import MECHANISTIC_BUNDLE, load_model, load_surrogate
-from edge_twin_models import bundle_path
+from edge_twin_app.models import MECHANISTIC_BUNDLE, active_bundle, load_model, load_surrogate
 
 Floats = NDArray[np.float64]
 Work = Callable[[], Any]
@@ -207,9 +205,8 @@ def _runs(method: str, engine: str) -> bool:
     return _model(method, engine).engine_name == engine
 
 
-@cache
 def _cycle_bundle() -> Bundle:
-    return load_bundle(bundle_path(CYCLE_BUNDLE))
+    return active_bundle(CYCLE_BUNDLE)
 
 
 def _statistics(counts: Floats) -> object:

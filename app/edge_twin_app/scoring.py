@@ -15,6 +15,7 @@ from edge_twin.exposure import DoseEvent
 from edge_twin.innovation import innovations
 from edge_twin.low_count import LowCount
 from edge_twin.program import Program
+from edge_twin.randomness import Stream, generator
 from edge_twin.regimens import covering
 from edge_twin_app.count_table import PatientRows
 
@@ -55,7 +56,7 @@ class Scorer:
             given = tuple(dose for dose in doses if dose.start_day < day)
             last = np.full(self.members, np.log(max(float(known.values[-1]), SMALLEST)))
             model = self._model(given)
-            noise = np.random.default_rng([self.seed, 5]).standard_normal(self.members) * model.residual_log_sd
+            noise = generator(self.seed, Stream.SCORING).standard_normal(self.members) * model.residual_log_sd
             twin, factor = self._twin(model, given, known, day)
             prior = _logs(model.simulate(model.prior_sample(self.members, self.seed), given, np.array([day])))[0]
             # The last count and the next one both carry the laboratory's error.

@@ -100,6 +100,7 @@ class BoundSession:
             if self.providers[0] != CPU:
                 self._binding.synchronize_outputs()
         except Exception as error:  # the library's exceptions have no common base
+            self._binding, self._bound = self._session.io_binding(), {}
             raise BundleError(f"onnxruntime failed: {error}", reason="engine_failed") from error
 
     def _is_new(self, name: str, array: Singles) -> bool:

@@ -3,6 +3,8 @@
 ``mechanistic``: the teacher's own equations as a compact Scan graph, safe for stiff pharmacokinetics.
 ``course``: modes on the dose-aligned grid and a network, for courses of equal cycles.
 ``cycle``: a network from the state at the start of a cycle to its curve and end, for any schedule.
+``field``: spatial modes and the projected equation, for the glioma field.
+``distribution``: a network for the distribution of a count, for the stochastic clone.
 """
 
 from __future__ import annotations
@@ -19,8 +21,12 @@ from edge_twin.release import signed_files
 from edge_twin.self_test import self_test
 from edge_twin.signing import DEVELOPMENT, SigningKey, TrustedKeys
 from edge_twin_models import build_aml, build_neutropenia, development_key
+from edge_twin_models.build_emulator import MomentEmulator
+from edge_twin_models.build_field import PodGalerkin
+from edge_twin_models.clone_teacher import ResistantClone
 from edge_twin_models.cycle_method import CycleReduction
 from edge_twin_models.distill import EventAlignedPod
+from edge_twin_models.field_teacher import GliomaField
 from edge_twin_models.teacher import TEACHERS, CytarabineLeukocytes, DocetaxelNeutropenia, ReductionMethod, Teacher
 
 
@@ -46,6 +52,17 @@ class MechanisticGraph:
 _MECHANISTIC: Mapping[str, Callable[[Path], None]] = MappingProxyType(
     {DocetaxelNeutropenia.name: build_neutropenia.build, CytarabineLeukocytes.name: build_aml.build}
 )
+EXAMPLE_TEACHERS: Mapping[str, Callable[[], Teacher]] = MappingProxyType(
+    {GliomaField.name: GliomaField, ResistantClone.name: ResistantClone}
+)
+"""Teachers of the building blocks that no program uses yet, each with a method of its own."""
+EXAMPLE_METHODS: Mapping[str, Callable[[Executor | None], ReductionMethod]] = MappingProxyType(
+    {
+        PodGalerkin.name: lambda executor: PodGalerkin(executor=executor),
+        MomentEmulator.name: lambda executor: MomentEmulator(executor=executor),
+    }
+)
+"""Methods of those teachers: fields, and distributions of stochastic teachers."""
 METHODS: Mapping[str, Callable[[Executor | None], ReductionMethod]] = MappingProxyType(
     {
         MechanisticGraph.name: lambda _executor: MechanisticGraph(),
@@ -62,24 +79,26 @@ def named_teacher(name: str) -> Teacher:
     Raises:
         BundleError: ``teacher_unknown``.
     """
-    if name not in TEACHERS:
-        raise BundleError(f"no teacher {name!r}; known: {', '.join(TEACHERS)}", reason="teacher_unknown")
-    return TEACHERS[name]()
+    known = {**TEACHERS, **EXAMPLE_TEACHERS}
+    if name not in known:
+        raise BundleError(f"no teacher {name!r}; known: {', '.join(known)}", reason="teacher_unknown")
+    return known[name]()
 
 
 def named_method(name: str, executor: Executor | None = None) -> ReductionMethod:
     """A reduction method.
 
     Args:
-        name: see ``METHODS``.
+        name: see ``METHODS`` and ``EXAMPLE_METHODS``.
         executor: where the teacher runs; this process when None.
 
     Raises:
         BundleError: ``method_unknown``.
     """
-    if name not in METHODS:
-        raise BundleError(f"no method {name!r}; known: {', '.join(METHODS)}", reason="method_unknown")
-    return METHODS[name](executor)
+    known = {**METHODS, **EXAMPLE_METHODS}
+    if name not in known:
+        raise BundleError(f"no method {name!r}; known: {', '.join(known)}", reason="method_unknown")
+    return known[name](executor)
 
 
 def distill(teacher: Teacher, method: ReductionMethod, archive: Path, key: SigningKey | None = None) -> Path:

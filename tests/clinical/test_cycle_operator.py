@@ -10,7 +10,8 @@ from edge_twin.cycle import CycleModel, CycleOperator, check_golden
 from edge_twin.exposure import DoseEvent
 from edge_twin_models import bundle_path
 from edge_twin_models.cycle_certify import roll_out_errors, teacher_counts
-from edge_twin_models.cycle_train import Recipe, npz_bytes, train
+from edge_twin_models.cycle_recipes import RECIPES
+from edge_twin_models.cycle_train import npz_bytes, train
 from edge_twin_models.friberg import DDMODEL00000224, simulate_patient
 
 BUNDLE = load_bundle(bundle_path("neutropenia-cycle"))
@@ -93,7 +94,9 @@ def test_a_member_outside_is_answered_mechanistically_alone() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_the_weights_are_rebuilt_from_the_seed() -> None:
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("teacher", sorted(RECIPES))
+def test_the_weights_are_rebuilt_from_the_seed(teacher: str) -> None:
     pytest.importorskip("torch", reason="the distill extra")
-    assert npz_bytes(train(Recipe())) == BUNDLE.files["weights.npz"]
+    recipe, shipped = RECIPES[teacher], load_bundle(bundle_path(f"{teacher}-cycle"))
+    assert npz_bytes(train(recipe.training, recipe.design)) == shipped.files["weights.npz"]

@@ -15,10 +15,10 @@ from edge_twin.bundle import load_bundle
 from edge_twin.engines.course_network import CANDIDATES, check_course_golden
 from edge_twin.student import load_student
 from edge_twin_models import bundle_path
-from edge_twin_models.course_recipes import Plan
+from edge_twin_models.course_recipes import RECIPES, Plan
 from edge_twin_models.design import course_sample
 from edge_twin_models.distill import EventAlignedPod
-from edge_twin_models.methods import distill
+from edge_twin_models.methods import distill, named_teacher
 from edge_twin_models.network import Training
 from edge_twin_models.teacher import DocetaxelNeutropenia
 
@@ -44,11 +44,13 @@ def test_a_small_distillation_is_reproduced_and_every_engine_runs_it(tmp_path: P
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_the_shipped_weights_are_what_their_seed_gives() -> None:
-    shipped = load_student(load_bundle(bundle_path("neutropenia-course"))).arrays
-    plan = Plan()
-    rebuilt = EventAlignedPod(plan).weights(DocetaxelNeutropenia(), course_sample(*plan.design))
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("teacher", sorted(RECIPES))
+def test_the_shipped_weights_are_what_their_seed_gives(teacher: str) -> None:
+    shipped = load_student(load_bundle(bundle_path(f"{teacher}-course"))).arrays
+    recipe = RECIPES[teacher]
+    sample = course_sample(*recipe.plan.design, space=recipe.space)
+    rebuilt = EventAlignedPod().weights(named_teacher(teacher), sample)
     for name, array in rebuilt.items():
         np.testing.assert_array_equal(array, shipped[name])
 

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from edge_twin.bundle import load_bundle
+from edge_twin.cycle_weights import Weights
 from edge_twin.engines import litert_network, onnx_session, select_engine
 from edge_twin.engines.course_network import CANDIDATES
 from edge_twin.engines.litert_network import LitertNetwork
-from edge_twin.engines.onnx_session import CPU, CUDA, TENSORRT, open_session, provider_orders
+from edge_twin.engines.onnx_session import CPU, CUDA, TENSORRT, BoundSession, open_session, provider_orders
 from edge_twin.engines.selection import first_right, ways
 from edge_twin.errors import BundleError
 from edge_twin.self_test import self_test
@@ -111,6 +112,19 @@ def test_a_session_says_when_its_provider_was_left_out() -> None:
     with pytest.raises(BundleError) as caught, pytest.warns(UserWarning, match="not in available"):
         open_session(BUNDLE.files["model.onnx"], (CUDA, CPU))
     assert caught.value.reason == "provider_missing"
+
+
+def test_a_failed_run_leaves_nothing_bound() -> None:
+    cycle = load_bundle(bundle_path("neutropenia-cycle"))
+    session = BoundSession(cycle.files["model.onnx"], "coefficients")
+    inputs, size = np.zeros((2, 9), np.float32), Weights.from_npz(cycle.files["weights.npz"]).size
+    expected, target = np.empty((2, size), np.float32), np.empty((2, size), np.float32)
+    session.run({"scaled": inputs}, expected)
+    with pytest.raises(BundleError) as caught:
+        session.run({"scaled": inputs, "of_another_graph": inputs}, target)
+    assert caught.value.reason == "engine_failed"
+    session.run({"scaled": inputs}, target)
+    np.testing.assert_array_equal(target, expected)
 
 
 def test_every_reason_is_told_when_nothing_works() -> None:

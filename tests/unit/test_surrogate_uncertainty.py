@@ -13,7 +13,8 @@ import pytest
 from edge_twin.assimilation import Assimilation, Counts, ObservationOperator, assimilate, operator_of
 from edge_twin.bundle import load_bundle
 from edge_twin.contract import Coverage, Dose, Model, Refusal, TwinInput, TwinOutput, log_sd_of
-from edge_twin.cycle import CycleModel
+from edge_twin.course import Course
+from edge_twin.cycle import GUARD_BOX, GUARD_DISTANCE, CycleModel
 from edge_twin.exposure import DoseEvent
 from edge_twin.forecasting import moved_by_surrogate_error
 from edge_twin.innovation import innovations
@@ -82,6 +83,30 @@ def test_the_error_is_drawn_for_the_students_members_alone() -> None:
     np.testing.assert_array_equal(moved[:, ::2], 0.0)
     np.testing.assert_allclose(moved[0], moved[30], atol=1e-12)
     assert moved[0, 1::2].std() == pytest.approx(STUDENT.surrogate_log_sd, rel=0.1)
+
+
+def test_a_corner_of_the_box_is_refused_by_its_distance_alone() -> None:
+    envelope, course = STUDENT.student.envelope, Course(0.0, 2, 21.0, 180.0, 1 / 24)
+    low, span = envelope.low[:3], (envelope.high - envelope.low)[:3]
+    corner, middle = (np.concatenate(([np.log(5.0)], low + share * span)) for share in (0.02, 0.4))
+    members = np.array([corner, middle])
+    features = STUDENT.student.features(members, course)
+    assert ((features >= envelope.low) & (features <= envelope.high)).all()
+    assert STUDENT.members_inside(members, course).tolist() == [False, True]
+    wide = replace(envelope, max_distance=1e6)
+    assert wide.inside(features).all()
+
+
+def test_the_cycle_operator_refuses_states_by_their_distance_too() -> None:
+    weights = CYCLE.operator.weights
+    shares = np.random.default_rng(3).random((200, len(weights.low)))
+    inputs = (weights.low + shares * (weights.high - weights.low)).astype(np.float32)
+    inputs[0] = weights.mean
+    causes = {word: np.zeros(200, np.bool_) for word in (GUARD_BOX, GUARD_DISTANCE)}
+    CYCLE.operator._guard(inputs, causes)
+    assert not causes[GUARD_BOX].any()
+    assert causes[GUARD_DISTANCE][1:].mean() > 0.5  # states that no chain of cycles reaches
+    assert not causes[GUARD_DISTANCE][0]
 
 
 # --- the twin's own step ---------------------------------------------------------------------------
@@ -171,7 +196,7 @@ def test_the_twin_says_that_the_course_student_handed_over(
     assert output.forecast.surrogate_log_half_width == 0.0
     events = tuple(DoseEvent(21.0 * number, amount, 1 / 24) for number, amount in enumerate(amounts))
     expected = MECHANISTIC.simulate(output.posterior.log_parameters, events, output.forecast.days)
-    np.testing.assert_allclose(output.forecast.median, np.median(expected, axis=1), rtol=1e-6)
+    np.testing.assert_allclose(output.forecast.median, np.median(expected, axis=1), rtol=1e-4)  # of an even number
 
 
 def test_the_twin_says_that_the_cycle_operator_handed_over(

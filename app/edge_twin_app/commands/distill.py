@@ -19,9 +19,12 @@ if TYPE_CHECKING:
 def add_to(commands: Subparsers) -> None:
     """Declare the command."""
     parser = commands.add_parser("distill", help="distil a teacher into a bundle (needs the extra 'distill')")
-    parser.add_argument("name", help="of the teacher: neutropenia or aml")
+    parser.add_argument("name", help="of the teacher: neutropenia or aml; glioma-field, resistance")
     parser.add_argument(
-        "--method", default="course", help="mechanistic (graph), course (equal cycles) or cycle (any schedule)"
+        "--method",
+        default="course",
+        help="mechanistic (graph), course (equal cycles) or cycle (any schedule); field of glioma-field, "
+        "distribution of resistance",
     )
     parser.add_argument("--out", type=Path, help="archive to write; out/ID.etb when absent")
     parser.add_argument("--key", type=Path, help="signing key of the site; the DEVELOPMENT key when absent")

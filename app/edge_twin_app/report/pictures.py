@@ -23,6 +23,7 @@ from edge_twin.store import Store
 INK, BAND, ACCENT, WARN, GOOD = "#22313f", "#9ec5e8", "#1f5fa8", "#b3261e", "#2e7d32"  # readable in grey as well
 LOW_COUNT = 0.5
 PANELS = 4
+FEW_OPTIONS = 6
 _STYLES = ("-", "--", "-.", ":")
 _COLORS = (ACCENT, "#c77700", GOOD, WARN, "#7a5195", "#00838f", INK)  # with the styles, 28 curves that differ
 SHORTEST_BAR_DAYS = 0.15  # so that a flag of an hour can be seen
@@ -141,7 +142,7 @@ def flags_figure(store: Store) -> Figure:
 
 def rehearsal_figure(options: Sequence[Rehearsed]) -> Figure:
     """The next cycle under each option: curves, lowest count and chance of a low count."""
-    figure = Figure(figsize=(10, max(3.8, 0.55 * len(options))), layout="constrained")
+    figure = Figure(figsize=(10, max(4.4, 0.55 * len(options))), layout="constrained")
     if not options:
         return figure
     curves, nadirs = figure.subplots(1, 2, width_ratios=(1.6, 1))
@@ -154,7 +155,9 @@ def rehearsal_figure(options: Sequence[Rehearsed]) -> Figure:
     curves.set(yscale="log", xlabel="days since the planned start", ylabel=f"{event.label}, 10⁹/L (median)")
     curves.set_yticks([0.3, 0.5, 1, 2, 5, 10], ["0.3", "0.5", "1", "2", "5", "10"])
     curves.minorticks_off()
-    figure.legend(*curves.get_legend_handles_labels(), fontsize=8, ncols=4, loc="outside lower center")
+    handles, titles = curves.get_legend_handles_labels()
+    columns = 2 if len(options) <= FEW_OPTIONS else 4  # few options have long titles
+    figure.legend(handles, titles, fontsize=8, ncols=columns, loc="outside lower center")
     nadirs.set_yticks(range(len(options)), [option.option.replace("_", " ") for option in options], fontsize=8)
     nadirs.margins(x=0.18)  # room for the notes
     nadirs.set(xlabel="lowest count, 10⁹/L (95 % interval)", ylim=(len(options) - 0.4, -0.7))
