@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from edge_twin.bundle import Bundle, outside_envelope, prior_sample
 from edge_twin.contract import Answer, log_sd_of
+from edge_twin.discrepancy import NO_DISCREPANCY, Discrepancy
 from edge_twin.engines.numpy_field import FieldEngine
 from edge_twin.errors import BundleError
 from edge_twin.exposure import DoseEvent
@@ -54,6 +55,16 @@ class FieldPatient:
     def expires(self) -> datetime:
         """After this time its answers carry the ``bundle_expired`` refusal."""
         return self._bundle.expires
+
+    @property
+    def drugs(self) -> frozenset[str]:
+        """Lower-case generic names of the drugs that the bundle covers together."""
+        return self._bundle.drugs
+
+    @property
+    def discrepancy(self) -> Discrepancy:
+        """None is known for a field."""
+        return NO_DISCREPANCY
 
     @property
     def parameter_names(self) -> tuple[str, ...]:
