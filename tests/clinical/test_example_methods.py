@@ -26,7 +26,7 @@ from edge_twin_models.field_domain import synthetic_brain
 from edge_twin_models.field_teacher import GliomaField
 from edge_twin_models.methods import EXAMPLE_METHODS, EXAMPLE_TEACHERS, named_method, named_teacher
 
-SMALL_FIELD = FieldPlan(modes=5, design=(8, 1), calibration=(24, 2), certificate=(3, 3))
+SMALL_FIELD = FieldPlan(modes=5, design=(8, 1), calibration=(48, 2), certificate=(3, 3))
 SMALL_EMULATOR = EmulatorPlan(EmulatorTraining(hidden=8, epochs=2, batch=16), (32, 2, 1), (64, 1, 2), (4, 60, 3))
 
 
@@ -76,6 +76,7 @@ def test_an_emulator_is_made_from_teacher_to_signed_bundle_and_again_to_the_same
     assert all(result.difference is None or result.difference < 2e-5 for result in self_test(bundle))
 
 
+@pytest.mark.slow
 def test_training_finds_the_distribution_of_a_known_sample() -> None:
     """Moments made by a formula: after training the network must give them back."""
     pytest.importorskip("torch", reason="training needs it")
