@@ -178,7 +178,7 @@ def select_emulator_engine(bundle: Bundle, emulator: Emulator, prefer: str | Non
         preferred_order(CANDIDATES, prefer),
         lambda name, settings: CANDIDATES[name](bundle, emulator, settings),
         lambda engine: check_emulator_golden(engine, bundle),
-        f"bundle {bundle.id}",
+        bundle,
     )
     return EmulatorEngineChoice(engine, refused)
 

@@ -53,7 +53,7 @@ def select_field_engine(bundle: Bundle, model: FieldModel, prefer: str | None = 
         preferred_order(CANDIDATES, prefer),
         lambda name, settings: CANDIDATES[name](bundle, model, settings),
         lambda engine: check_field_golden(engine, bundle, model),
-        f"bundle {bundle.id}",
+        bundle,
     )
     return FieldEngineChoice(engine, refused)
 
