@@ -13,7 +13,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -23,16 +22,16 @@ from numpy.typing import NDArray
 
 from edge_twin.archive import MANIFEST, SIGNATURE, unpack
 from edge_twin.bundle_files import archive_files, directory_files, read_file
+from edge_twin.discrepancy import NO_DISCREPANCY, Discrepancy, read_discrepancy
 from edge_twin.errors import BundleError
 from edge_twin.exposure import DoseEvent, LinearPharmacokinetics
 from edge_twin.manifest import Reader, release
 from edge_twin.npz import read_arrays
 from edge_twin.signing import BUNDLE_TYPE, DEVELOPMENT_TRUST, TrustedKey, TrustedKeys
+from edge_twin.support import CLOCK_SLACK, SubcutaneousDrug, closest, densest, own_doses, read_further_drugs
 from edge_twin.version import RUNTIME_VERSION
 
 SCHEMA = "edge_twin.bundle/1"
-CYCLE_DAYS = 21.0
-CLOCK_SLACK = 1e-10  # days; starts are differences of clock times in float days, true to a microsecond
 MARKS = ("P", "C", "U", "A")
 """Published, computed, unverified, assumed: how far a parameter value may be trusted."""
 
@@ -147,12 +146,14 @@ class Bundle:
         parameters, fixed, outputs: see their types; the order of ``parameters`` is the order of all arrays.
         pharmacokinetics: drug model; ``drug``: its lower-case generic name.
         residual_log_sd: standard deviation of ln(measured) - ln(modelled).
-        dose_envelope, engine: see their types.
+        dose_envelope, engine: see their types; the envelope is that of ``drug``.
         card: model card, Markdown.
         files: verified bytes by name, without the manifest.
         manifest: the whole parsed manifest, for what later versions add.
         digest: SHA-256 of the manifest's bytes, which names this very content.
         signer: the key that signed it; None for an unsigned directory.
+        further_drugs: what may be given beside ``drug``; see ``support``.
+        discrepancy: of the next occasion; see ``discrepancy``.
     """
 
     id: str
@@ -172,6 +173,13 @@ class Bundle:
     manifest: Mapping[str, Any]
     digest: str = ""
     signer: TrustedKey | None = None
+    further_drugs: tuple[SubcutaneousDrug, ...] = ()
+    discrepancy: Discrepancy = NO_DISCREPANCY
+
+    @property
+    def drugs(self) -> frozenset[str]:
+        """Lower-case generic names of the drugs that the bundle covers together."""
+        return frozenset((self.drug, *(further.name for further in self.further_drugs)))
 
     @property
     def engine_names(self) -> tuple[str, ...]:
@@ -316,7 +324,7 @@ def outside_envelope(
     """What lies outside the validity envelope, as stable words; empty when nothing does.
 
     Words: ``parameter:<name>``, ``dose_amount``, ``infusion_length``, ``dose_interval``, ``dose_density``,
-    ``horizon``.
+    ``horizon``; for a further drug the word ends in ``:<drug>``, and ``drug:<name>`` is one that is not covered.
 
     Args:
         bundle: holds the envelope.
@@ -330,24 +338,23 @@ def outside_envelope(
         found += [
             f"parameter:{n}" for n, inside in zip(bundle.parameter_names, columns, strict=True) if not inside.all()
         ]
-    limits = bundle.dose_envelope
-    starts = sorted(dose.start_day for dose in doses)
-    closest = min((later - earlier for earlier, later in pairwise(starts)), default=math.inf)
+    limits, own = bundle.dose_envelope, own_doses(bundle.drug, doses)
     checks = {
-        "dose_amount": all(0.0 <= dose.amount_mg <= limits.max_amount_mg for dose in doses),
-        "infusion_length": all(0.0 <= dose.infusion_days <= limits.max_infusion_days for dose in doses),
-        "dose_interval": closest >= limits.min_interval_days - CLOCK_SLACK,
-        "dose_density": _densest_21_days(doses) <= limits.max_amount_21_days_mg,
+        "dose_amount": all(0.0 <= dose.amount_mg <= limits.max_amount_mg for dose in own),
+        "infusion_length": all(0.0 <= dose.infusion_days <= limits.max_infusion_days for dose in own),
+        "dose_interval": closest(own) >= limits.min_interval_days - CLOCK_SLACK,
+        "dose_density": densest(own) <= limits.max_amount_21_days_mg,
         "horizon": horizon_days <= limits.max_horizon_days,
     }
-    return (*found, *(word for word, ok in checks.items() if not ok))
+    found += [word for word, ok in checks.items() if not ok]
+    for further in bundle.further_drugs:
+        found += further.outside([dose for dose in doses if dose.drug == further.name])
+    return (*found, *(f"drug:{name}" for name in uncovered_drugs(bundle, doses)))
 
 
-def _densest_21_days(doses: Sequence[DoseEvent]) -> float:
-    """Largest sum in mg of the doses that start within 21 days up to some dose."""
-    window = CYCLE_DAYS - CLOCK_SLACK
-    sums = (sum(d.amount_mg for d in doses if 0.0 <= last.start_day - d.start_day < window) for last in doses)
-    return max(sums, default=0.0)
+def uncovered_drugs(bundle: Bundle, doses: Sequence[DoseEvent]) -> tuple[str, ...]:
+    """Drugs among ``doses`` that the bundle does not know, sorted."""
+    return tuple(sorted({dose.drug for dose in doses} - bundle.drugs - {""}))
 
 
 def _inside_box(bundle: Bundle, log_parameters: Floats) -> NDArray[np.bool_]:
@@ -400,6 +407,8 @@ def _bundle(document: Reader, files: Mapping[str, bytes]) -> Bundle:
         engine=engine,
         card=_card(files[document.text("card")]),
         files=files,
+        further_drugs=read_further_drugs(document),
+        discrepancy=read_discrepancy(document),
         manifest=MappingProxyType(_with_engines(document, engine)),
     )
 

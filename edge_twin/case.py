@@ -61,13 +61,19 @@ class Case:
     template: TwinInput
     next_cycle: NextCycle | None
 
-    def inputs(self, model: Model | None) -> tuple[TwinInput, ...]:
-        """One input for each moment, holding only what had been measured or given by then."""
-        return tuple(self._at(moment, model) for moment in self.moments)
+    def inputs(self, model: Model | None, further_models: tuple[Model, ...] = ()) -> tuple[TwinInput, ...]:
+        """One input for each moment, holding only what had been measured or given by then.
 
-    def _at(self, now: datetime, model: Model | None) -> TwinInput:
-        known = tuple(o for o in self.template.observations if o.time <= now or now == self.moments[-1])
-        return replace(self.template, now=now, model=model, observations=known)
+        Args:
+            model: preferred model.
+            further_models: for drugs that it does not know, in order of preference.
+        """
+        template = replace(self.template, model=model, further_models=further_models)
+        return tuple(self._at(template, moment) for moment in self.moments)
+
+    def _at(self, template: TwinInput, now: datetime) -> TwinInput:
+        known = tuple(o for o in template.observations if o.time <= now or now == self.moments[-1])
+        return replace(template, now=now, observations=known)
 
 
 def read_case(document: bytes | str) -> Case:
@@ -92,9 +98,15 @@ def read_case(document: bytes | str) -> Case:
         raise CaseError(f"malformed case: {error!r}", reason="malformed") from error
 
 
-def replay(case: Case, model: Model | None) -> bytes:
-    """Take the pure step at each moment of the case; the same case gives the same bytes."""
-    steps = [output_form(advance(given)) for given in case.inputs(model)]
+def replay(case: Case, model: Model | None, further_models: tuple[Model, ...] = ()) -> bytes:
+    """Take the pure step at each moment of the case; the same case gives the same bytes.
+
+    Args:
+        case: as read.
+        model: preferred model.
+        further_models: as ``Case.inputs``.
+    """
+    steps = [output_form(advance(given)) for given in case.inputs(model, further_models)]
     return canonical({"schema": RESULT_SCHEMA, "title": case.title, "steps": steps})
 
 

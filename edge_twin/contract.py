@@ -9,13 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_twin.discrepancy import Discrepancy
 from edge_twin.exposure import DoseEvent
 from edge_twin.features import Feature
+from edge_twin.low_count import NEUTROPENIA, LowCount, checked_for
 from edge_twin.observation import Observation, Origin
 from edge_twin.program import Program
 
@@ -41,6 +43,8 @@ class FlagKind(StrEnum):
     ORAL_READING_NEEDED = "oral_reading_needed"
     NEUTROPHILS_LOW = "anc_below_0_5_measured"
     NEUTROPENIA_FORECAST = "anc_below_0_5_within_7_days"
+    LEUKOCYTES_LOW = "wbc_below_1_0_measured"
+    LEUKOPENIA_FORECAST = "wbc_below_1_0_in_this_cycle"
     RESTING_HEART_RATE = "resting_heart_rate_above_baseline"
     FORECAST_MISMATCH = "forecast_mismatch"
 
@@ -58,6 +62,7 @@ class Refusal(StrEnum):
     IMPLAUSIBLE_DATA = "implausible_observations_held"
     CONFLICTING_DOSES = "conflicting_doses"
     STUDENT_HANDED_OVER = "student_handed_over"  # some or all members computed by the mechanistic model
+    REGIMEN_NOT_COVERED = "regimen_not_covered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,12 +153,20 @@ class Model(Protocol):
         """Names of the patient's parameters, in order."""
 
     @property
+    def drugs(self) -> frozenset[str]:
+        """Lower-case generic names of the drugs that it covers together."""
+
+    @property
     def residual_log_sd(self) -> float:
         """Standard deviation of ln(measured) - ln(modelled)."""
 
     @property
     def surrogate_log_sd(self) -> float:
         """Largest standard deviation of ln(modelled) - ln(teacher); 0 for the teacher's own equations."""
+
+    @property
+    def discrepancy(self) -> Discrepancy:
+        """How far the patient's next occasion may lie from what this model carries over."""
 
     @property
     def log_box(self) -> tuple[Vector, Vector]:
@@ -175,6 +188,14 @@ class Model(Protocol):
         """The outputs of ``simulate`` with who computed them."""
 
 
+@runtime_checkable
+class DosedModel(Protocol):
+    """A reduced model that can also say how much drug effect doses have."""
+
+    def drug_effect(self, doses: tuple[DoseEvent, ...]) -> float:
+        """Time integral of the drug effect that these doses have for a slope of one; 0 for none."""
+
+
 @dataclass(frozen=True)
 class TwinInput:
     """Everything the step may know.
@@ -190,6 +211,7 @@ class TwinInput:
         coverage: how earlier forecasts of this patient fared.
         seed: of the virtual population.
         members: size of the ensemble; the program's when None.
+        further_models: asked, in this order, when the drugs on record are not all known to ``model``.
     """
 
     now: datetime
@@ -202,6 +224,12 @@ class TwinInput:
     coverage: Coverage = Coverage()
     seed: int = 1
     members: int | None = None
+    further_models: tuple[Model, ...] = ()
+
+    @property
+    def models(self) -> tuple[Model, ...]:
+        """Every model at hand, in order of preference."""
+        return self.further_models if self.model is None else (self.model, *self.further_models)
 
     def with_members(self, members: int) -> TwinInput:
         """The same input with an ensemble of another size."""
@@ -246,23 +274,25 @@ class Flag:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """Absolute neutrophil count in 10*9/L over time.
+    """The program's blood count in 10*9/L over time.
 
     Attributes:
         origin: day 0, the first dose, aware UTC.
         days: float days since ``origin``, shape [t].
         median, state_lower, state_upper: the patient's own count, 95 % interval, shape [t].
         lower, upper: 95 % prediction interval for a *measured* count (adds the residual error), shape [t].
-        p_anc_below_0_5: probability that the count falls below 0.5 between now and 7 days on.
-        nadir_day, nadir: day and value of the lowest median.
+        p_below: probability that the count falls below the program's threshold between now and the end of its
+            window; in JSON under the name that ``event`` gives it.
+        nadir_day, nadir: day and value of the lowest median from the last dose on.
         counts_used: number of counts assimilated.
         interval_counted: whether coverage was counted on this patient; otherwise "not yet validated".
         interval_widening: factor, at least 1, on the log half-width of every interval, from misses counted on
             this patient and from counts that do not fit the model.
         p_mismatch: probability that counts look at least as strange as these when the model is right.
         surrogate_log_half_width: 95 % half-width of ln(student) - ln(teacher), 0 without a student; it is inside
-            all intervals and ``p_anc_below_0_5``.
+            all intervals and ``p_below``.
         residual_log_sd: standard deviation of ln(measured) - ln(teacher), inside ``lower`` and ``upper``.
+        event: what ``p_below`` is the probability of.
     """
 
     origin: datetime
@@ -272,7 +302,7 @@ class Forecast:
     upper: Vector
     state_lower: Vector
     state_upper: Vector
-    p_anc_below_0_5: float
+    p_below: float
     nadir_day: float
     nadir: float
     counts_used: int
@@ -281,6 +311,17 @@ class Forecast:
     p_mismatch: float = 1.0
     surrogate_log_half_width: float = 0.0
     residual_log_sd: float = 0.0
+    event: LowCount = NEUTROPENIA
+
+    @property
+    def p_anc_below_0_5(self) -> float:
+        """``p_below`` of neutrophils below 0.5.
+
+        Raises:
+            AttributeError: the forecast is about another event.
+        """
+        checked_for(self.event, "p_anc_below_0_5")
+        return self.p_below
 
     def band_at(self, moment: datetime) -> tuple[float, float]:
         """The prediction interval for a count measured at ``moment`` (linear between grid points)."""
@@ -311,10 +352,12 @@ class TwinOutput:
     """What the step says; nothing here was clamped or hidden.
 
     Attributes:
-        now, features, flags, refusals, forecast, posterior: see their types.
-        model_id: name and version of the model's bundle.
+        now: the moment of the answer.
+        features, flags, refusals, forecast, posterior: see their types.
+        model_id: name and version of the bundle of the model that answered, or would have; empty without one.
         engine: who computed the forecast, joined by commas; a hand-over is named ``mechanistic (...)``.
         handed_over: why a learned student did not answer for all members, as stable words of its guards.
+        uncovered_drugs: drugs on record that no model at hand knows, with the refusal ``regimen_not_covered``.
     """
 
     now: datetime
@@ -326,3 +369,4 @@ class TwinOutput:
     model_id: str = ""
     engine: str = ""
     handed_over: tuple[str, ...] = ()
+    uncovered_drugs: tuple[str, ...] = ()

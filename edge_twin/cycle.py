@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from edge_twin.bundle import CLOCK_SLACK, Bundle, outside_envelope
+from edge_twin.bundle import Bundle, outside_envelope, uncovered_drugs
 from edge_twin.contract import Answer, log_sd_of
 from edge_twin.cycle_curves import CycleCurves
 from edge_twin.cycle_forms import cycle_starts, equations_of, form_of
@@ -36,6 +36,7 @@ from edge_twin.exposure import DoseEvent, exposure_grid
 from edge_twin.manifest import Reader
 from edge_twin.npz import read_arrays
 from edge_twin.reduced_model import ReducedModel
+from edge_twin.support import CLOCK_SLACK
 
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
@@ -287,12 +288,18 @@ class CycleModel(ReducedModel):
         return self.operator.engine.name
 
     @property
+    def _equations(self) -> kinds.EngineKind:
+        return equations_of(self.bundle)
+
+    @property
     def surrogate_log_sd(self) -> float:
         """Standard deviation of ln(operator) - ln(teacher) in the longest certified course."""
         return log_sd_of(self.operator.log_half_width(LONGEST_COURSE))
 
     def answer(self, log_parameters: Floats, doses: Sequence[DoseEvent], times_days: Floats) -> Answer:
         """See ``ReducedModel.answer``; members that a guard stopped are named by its word."""
+        if unknown := uncovered_drugs(self.bundle, doses):
+            raise BundleError(f"{self.bundle.id} does not cover {', '.join(unknown)}", reason="drug_not_covered")
         found = self.operator.roll_out(log_parameters, doses, times_days)
         if not bool(np.isfinite(found.counts).all()):
             raise BundleError("the model left its numerical range", reason="output_not_finite")

@@ -41,11 +41,13 @@ class DoseEvent:
         start_day: start, in days on the same axis as the requested times.
         amount_mg: absolute amount in mg (not per m² of body surface).
         infusion_days: length of a constant-rate infusion; 0 is a bolus.
+        drug: lower-case generic name; empty for the model's own drug.
     """
 
     start_day: float
     amount_mg: float
     infusion_days: float = 0.0
+    drug: str = ""
 
 
 @dataclass(frozen=True, eq=False)

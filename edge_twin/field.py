@@ -14,12 +14,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_twin.bundle import CLOCK_SLACK, Bundle, members_outside, outside_envelope
+from edge_twin.bundle import Bundle, members_outside, outside_envelope
 from edge_twin.engines.numpy_field import PARAMETERS, FieldEngine, ReducedOperators
 from edge_twin.errors import BundleError
 from edge_twin.exposure import DoseEvent, LinearPharmacokinetics, exposure_grid
 from edge_twin.manifest import Reader
 from edge_twin.npz import read_arrays
+from edge_twin.support import CLOCK_SLACK
 
 REACTION_DIFFUSION_POD = "reaction_diffusion_pod"
 """Engine kind in the manifest."""

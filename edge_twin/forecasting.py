@@ -12,11 +12,12 @@ from edge_twin.calibration import widening
 from edge_twin.contract import Answer, Coverage, Forecast, Matrix, Model, Vector
 from edge_twin.exposure import DoseEvent
 from edge_twin.innovation import Innovations
+from edge_twin.low_count import WindowStart
 from edge_twin.program import Program
 from edge_twin.quantiles import median_and_interval
+from edge_twin.randomness import Stream, generator
 
 GRID_DAYS = 0.5  # of the reported curve; the integrator takes its own, smaller steps
-CYCLE_DAYS = 21.0  # the curve always reaches the end of a standard docetaxel cycle
 TIMES_TOGETHER = 16
 SMALLEST_STATE = 1e-6  # 10*9/L, only to keep the logarithm finite
 
@@ -28,11 +29,13 @@ class Span(NamedTuple):
         origin: day 0, the first dose.
         first_day: first day with a count, or 0.
         now_day: float days from ``origin`` to now.
+        last_dose_day: float days from ``origin`` to the last dose given.
     """
 
     origin: datetime
     first_day: float
     now_day: float
+    last_dose_day: float = 0.0
 
 
 class Trajectories(NamedTuple):
@@ -58,11 +61,28 @@ class Trajectories(NamedTuple):
 def run_ensemble(
     model: Model, ensemble: Matrix, doses: tuple[DoseEvent, ...], span: Span, program: Program
 ) -> Trajectories:
-    """The ensemble from the first count to the end of the horizon."""
-    last = max(span.now_day + program.horizon_days, doses[-1].start_day + CYCLE_DAYS)
+    """The ensemble from the first count to the end of the horizon, and at least to the end of the cycle."""
+    last = max(span.now_day + program.horizon_days, span.last_dose_day + program.cycle_days)
     first = min(0.0, np.floor(span.first_day / GRID_DAYS) * GRID_DAYS)
     days = np.arange(first, last + GRID_DAYS, GRID_DAYS)
     return Trajectories(days, model.answer(ensemble, doses, days))
+
+
+def with_discrepancy(run: Trajectories, model: Model, occasion: float | None, seed: int) -> Trajectories:
+    """The trajectories with the uncertainty of a new occasion.
+
+    Args:
+        run: of the ensemble.
+        model: gives the discrepancy and the residual error.
+        occasion: day of the dose that begins it, see ``discrepancy.new_occasion``; None leaves ``run`` as it is.
+        seed: of the factors.
+    """
+    if occasion is None:
+        return run
+    logs = np.log(np.maximum(run.counts, SMALLEST_STATE))
+    first = max(int(np.searchsorted(run.days, occasion, side="right")) - 1, 0)
+    logs[first:] = model.discrepancy.apply(logs[first:], logs[first], model.residual_log_sd, seed)
+    return run.with_counts(np.exp(logs))
 
 
 def summarise(  # noqa: PLR0913 - each argument is one ingredient of the forecast and named at the call
@@ -90,7 +110,7 @@ def summarise(  # noqa: PLR0913 - each argument is one ingredient of the forecas
         median = student_median
     lower, upper = measured_interval(run.counts, factor * residual_log_sd, seed)
     ahead = run.days >= span.now_day
-    lowest = int(np.argmin(np.where(run.days >= 0.0, median, np.inf)))
+    lowest = int(np.argmin(np.where(run.days >= span.last_dose_day, median, np.inf)))  # not an earlier cycle's
     needed = program.threshold("forecast", "coverage_counts_needed")
     return Forecast(
         origin=span.origin,
@@ -100,7 +120,7 @@ def summarise(  # noqa: PLR0913 - each argument is one ingredient of the forecas
         upper=upper,
         state_lower=state_lower,
         state_upper=state_upper,
-        p_anc_below_0_5=probability_below(run, ahead & (run.days <= span.now_day + _window(program)), _low(program)),
+        p_below=probability_below(run, ahead & (run.days <= _window_end(span, program)), program.low_threshold),
         nadir_day=float(run.days[lowest]),
         nadir=float(median[lowest]),
         counts_used=counts_used,
@@ -109,6 +129,7 @@ def summarise(  # noqa: PLR0913 - each argument is one ingredient of the forecas
         p_mismatch=compared.p_mismatch,
         surrogate_log_half_width=run.answer.log_half_width,
         residual_log_sd=residual_log_sd,
+        event=program.low_count(),
     )
 
 
@@ -141,7 +162,7 @@ def moved_by_surrogate_error(answer: Answer, seed: int) -> Matrix:
     """
     if not answer.by_student.any():
         return answer.counts
-    draws = np.random.default_rng([seed, 6]).standard_normal(answer.counts.shape[1])
+    draws = generator(seed, Stream.SURROGATE).standard_normal(answer.counts.shape[1])
     return np.asarray(answer.counts * np.exp(answer.log_sd * draws))
 
 
@@ -153,12 +174,10 @@ def probability_below(run: Trajectories, when: np.ndarray, threshold: float) -> 
     return float((lowest < threshold).mean())
 
 
-def _low(program: Program) -> float:
-    return program.threshold("forecast", "anc_threshold_10_9_per_l")
-
-
-def _window(program: Program) -> float:
-    return program.threshold("forecast", "window_days")
+def _window_end(span: Span, program: Program) -> float:
+    """Last day of the window in which a low count is the program's event."""
+    start = span.last_dose_day if program.count.window_from is WindowStart.LAST_DOSE else span.now_day
+    return start + program.threshold("forecast", "window_days")
 
 
 def measured_interval(counts: Matrix, residual_log_sd: float, seed: int) -> tuple[Vector, Vector]:
@@ -166,7 +185,7 @@ def measured_interval(counts: Matrix, residual_log_sd: float, seed: int) -> tupl
 
     Each member has the same residual at all times, which keeps the band smooth.
     """
-    normal = np.random.default_rng([seed, 2]).standard_normal(counts.shape[1])
+    normal = generator(seed, Stream.RESIDUAL).standard_normal(counts.shape[1])
     residual = np.asarray(residual_log_sd * normal, np.float64)
     lower, upper = np.empty((2, len(counts)))
     for first in range(0, len(counts), TIMES_TOGETHER):

@@ -17,6 +17,7 @@ from edge_twin.assimilation import Assimilation, Counts, operator_of
 from edge_twin.assimilation.observing import distinct_days, log_states
 from edge_twin.contract import Matrix, Model, Vector
 from edge_twin.exposure import DoseEvent
+from edge_twin.randomness import Stream, generator
 
 LARGEST_BIRGE_RATIO = 3.0  # beyond it a wider interval says nothing any more; the flag has to speak (assumed)
 
@@ -59,7 +60,7 @@ def innovations(  # noqa: PLR0913 - the same ingredients as an assimilation
     times, column = distinct_days(counts.days)
     prior = model.clip(model.prior_sample(members, seed))
     predicted = log_states(model.simulate(prior, doses, times)[column])
-    noise = np.random.default_rng([seed, 4]).standard_normal(predicted.shape)
+    noise = generator(seed, Stream.INNOVATION).standard_normal(predicted.shape)
     measured = predicted + np.sqrt(operator.log_variances(counts))[:, None] * noise
     censored = operator.censored(counts)
     limits = operator.log_values(counts)

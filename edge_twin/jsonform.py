@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from edge_twin.contract import Posterior, TwinOutput
+from edge_twin.contract import Forecast, Posterior, TwinOutput
 
 SIGNIFICANT_DIGITS = 9
 
@@ -55,7 +55,16 @@ def canonical(value: Any) -> bytes:  # noqa: ANN401 - see plain()
 def output_form(output: TwinOutput) -> dict[str, Any]:
     """A step's output as JSON values; the ensemble itself is reduced to mean and standard deviation."""
     form = {field.name: plain(getattr(output, field.name)) for field in fields(output) if field.name != "posterior"}
-    return {**form, "posterior": _posterior_form(output.posterior)}
+    return {**form, "forecast": forecast_form(output.forecast), "posterior": _posterior_form(output.posterior)}
+
+
+def forecast_form(forecast: Forecast | None) -> dict[str, Any] | None:
+    """A forecast as JSON values; the probability of a low count stands under the name of its event."""
+    if forecast is None:
+        return None
+    renamed = {"p_below": forecast.event.probability_name}
+    names = (field.name for field in fields(forecast) if field.name != "event")
+    return {renamed.get(name, name): plain(getattr(forecast, name)) for name in names}
 
 
 def _posterior_form(posterior: Posterior | None) -> dict[str, Any] | None:

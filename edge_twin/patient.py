@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from edge_twin import codes
 from edge_twin.assimilation import Counts
 from edge_twin.bundle import load_bundle
 from edge_twin.contract import Coverage, Dose, Model, TwinInput, TwinOutput
-from edge_twin.errors import StateError
+from edge_twin.errors import ProgramError, StateError
 from edge_twin.observation import Observation, Origin, observe
 from edge_twin.opening import model_of
 from edge_twin.program import Program
+from edge_twin.regimens import covering
 from edge_twin.signing import DEVELOPMENT_TRUST, TrustedKeys
 from edge_twin.twin import advance, counts_of, dose_events
 
@@ -54,10 +54,11 @@ class PatientTwin:
         model: the reduced model.
         program: the disease program.
         doses: what was given.
-        counts: neutrophil counts so far.
+        counts: of the program's count so far.
         coverage: how earlier forecasts fared.
         time_zone: the patient's IANA zone.
         seed: of the virtual population.
+        further_models: asked, in this order, for drugs that ``model`` does not know.
     """
 
     model: Model
@@ -67,6 +68,7 @@ class PatientTwin:
     coverage: Coverage = NOTHING_COUNTED
     time_zone: str = "UTC"
     seed: int = 1
+    further_models: tuple[Model, ...] = ()
 
     def given(self, *doses: Dose) -> Self:
         """The twin after more doses."""
@@ -80,7 +82,7 @@ class PatientTwin:
         """
         attributes = {"comparator": "<"} if below else None
         reading = observe(
-            codes.NEUTROPHILS, value, time, source="patient_twin", origin=Origin.LAB, attributes=attributes
+            self.program.count.code, value, time, source="patient_twin", origin=Origin.LAB, attributes=attributes
         )
         return replace(self, counts=(*self.counts, reading))
 
@@ -101,7 +103,10 @@ class PatientTwin:
 
         check_model(model, state)
         at, counts = partial(_at, first_dose), state.counts
-        doses = (Dose(at(d.start_day), program.drug, d.amount_mg, timedelta(days=d.infusion_days)) for d in state.doses)
+        doses = (
+            Dose(at(d.start_day), d.drug or program.drug, d.amount_mg, timedelta(days=d.infusion_days))
+            for d in state.doses
+        )
         twin = cls(model, program, seed=state.seed).given(*doses)
         below = np.zeros(counts.days.size, np.bool_) if counts.below is None else counts.below
         for day, value, limit in zip(counts.days.tolist(), counts.values.tolist(), below.tolist(), strict=True):
@@ -110,31 +115,32 @@ class PatientTwin:
 
     def forecast(self, now: datetime) -> TwinOutput:
         """Assimilate everything known at ``now`` and forecast: see :func:`edge_twin.twin.advance`."""
-        return advance(
-            TwinInput(
-                now, self.time_zone, self.program, self.model, self.counts, (), self.doses, self.coverage, self.seed
-            )
-        )
+        return advance(self._input(now))
 
     def rehearse(self, planned: NextCycle, now: datetime) -> tuple[Rehearsed, ...]:
         """What each listed way of giving the next cycle would do; information, never a recommendation.
 
-        Raises:
-            ProgramError: as :func:`edge_twin.rehearsal.rehearse`; ``no_dose_on_record`` without an ensemble.
-        """
-        from edge_twin.rehearsal import rehearse  # noqa: PLC0415 - a forecast does not need its memory
+        A regimen that no model covers is left out; :func:`edge_twin.rehearsal.refused_regimens` names it.
 
-        posterior = self.forecast(now).posterior
-        ensemble = self.model.prior_sample(2, self.seed) if posterior is None else posterior.log_parameters
-        known = tuple(dose for dose in self.doses if dose.time <= now and dose.drug == self.program.drug)
-        return rehearse(self.model, ensemble, known, planned, self.program)
+        Raises:
+            ProgramError: as :func:`edge_twin.rehearsal.rehearse_with`; ``no_dose_on_record`` without an ensemble.
+        """
+        from edge_twin.rehearsal import candidates, rehearse_with  # noqa: PLC0415 - a forecast does not need its memory
+
+        given = self._input(now)
+        known = replace(given, doses=self._known(now))
+        covering(known.models, planned.dose.drug, frozenset(dose.drug for dose in (*known.doses, planned.dose)))
+        found = candidates(known, advance(given), planned)
+        if not found:
+            raise ProgramError("a rehearsal needs the doses given so far", reason="no_dose_on_record")
+        return rehearse_with(found, known.doses, planned, self.program, seed=self.seed)
 
     def explain(self, now: datetime) -> tuple[str, ...]:
         """Sentences: what the counts changed, whether they fit, who computed it, and what limits the trust."""
         output = self.forecast(now)
         if output.posterior is None or output.forecast is None:
             return tuple(f"Refused: {refusal.value}." for refusal in output.refusals)
-        prior = self.model.prior_sample(output.posterior.log_parameters.shape[0], self.seed)
+        prior = self._model(output).prior_sample(output.posterior.log_parameters.shape[0], self.seed)
         shift = np.exp(output.posterior.mean - prior.mean(axis=0))
         learned = tuple(
             f"{name}: {factor:.2f} times the population's typical value."
@@ -154,16 +160,35 @@ class PatientTwin:
         """
         from edge_twin.patient_state import PatientState, save_state  # noqa: PLC0415 - as above
 
-        posterior = self.forecast(now).posterior
+        output = self.forecast(now)
+        posterior, known = output.posterior, self._known(now)
         if posterior is None:
             raise StateError("there is no ensemble before the first dose", reason="nothing_to_save")
-        known = tuple(d for d in self.doses if d.time <= now and d.drug == self.program.drug)
-        counts: Counts = counts_of([c for c in self.counts if c.time <= now and c.is_usable], known[0].time)
+        origin = next(dose.time for dose in known if dose.drug == self.program.drug)
+        counts: Counts = counts_of([c for c in self.counts if c.time <= now and c.is_usable], origin)
+        events = dose_events(known, origin)
         return save_state(
-            PatientState(
-                self.model.id, posterior.names, posterior.log_parameters, dose_events(known), counts, self.seed
-            )
+            PatientState(output.model_id, posterior.names, posterior.log_parameters, events, counts, self.seed)
         )
+
+    def _input(self, now: datetime) -> TwinInput:
+        return TwinInput(
+            now,
+            self.time_zone,
+            self.program,
+            self.model,
+            self.counts,
+            doses=self.doses,
+            coverage=self.coverage,
+            seed=self.seed,
+            further_models=self.further_models,
+        )
+
+    def _known(self, now: datetime) -> tuple[Dose, ...]:
+        return tuple(dose for dose in self.doses if dose.time <= now)
+
+    def _model(self, output: TwinOutput) -> Model:
+        return next(model for model in (self.model, *self.further_models) if model.id == output.model_id)
 
 
 def restore(content: bytes) -> PatientState:

@@ -21,7 +21,9 @@ from edge_twin.errors import StateError
 from edge_twin.exposure import DoseEvent
 from edge_twin.npz import read_arrays
 
-SCHEMA = "edge-twin.patient-state/1"
+SCHEMA = "edge-twin.patient-state/2"
+READABLE = (SCHEMA, "edge-twin.patient-state/1")
+"""Version 1 knew one drug: its doses are of the model's own."""
 _ARRAYS = {"log_parameters": (np.float64, 2), "doses": (np.float64, 2), "days": (np.float64, 1),
            "values": (np.float64, 1), "below": (np.bool_, 1)}  # fmt: skip
 
@@ -74,7 +76,8 @@ def save_state(state: PatientState) -> bytes:
     doses = np.array([(d.start_day, d.amount_mg, d.infusion_days) for d in state.doses], np.float64).reshape(-1, 3)
     arrays = {"log_parameters": state.log_parameters, "doses": doses, "days": counts.days, "values": counts.values,
               "below": below}  # fmt: skip
-    about = {"schema": SCHEMA, "model_id": state.model_id, "names": state.names, "seed": state.seed}
+    drugs = [dose.drug for dose in state.doses]
+    about = {"schema": SCHEMA, "model_id": state.model_id, "names": state.names, "seed": state.seed, "drugs": drugs}
     head = json.dumps({**about, "sha256": _digest(about, arrays)}, sort_keys=True).encode()
     target = io.BytesIO()
     np.savez(target, about=np.frombuffer(head, np.uint8), **arrays)  # type: ignore[arg-type]
@@ -93,7 +96,7 @@ def restore_state(content: bytes) -> PatientState:
         arrays = {name: stored[name] for name in _ARRAYS}
     except (KeyError, ValueError, RecursionError) as error:
         raise StateError("not a saved patient state", reason="not_a_state") from error
-    if not isinstance(about, dict) or about.get("schema") != SCHEMA:
+    if not isinstance(about, dict) or about.get("schema") not in READABLE:
         raise StateError(f"not a state of schema {SCHEMA}", reason="schema_unsupported")
     digest = about.pop("sha256", None)
     if digest != _digest(about, arrays):
@@ -110,7 +113,11 @@ def _state(about: Mapping[str, Any], arrays: Mapping[str, Any]) -> PatientState:
     if not shaped or arrays["log_parameters"].shape[1] != len(names) or arrays["doses"].shape[1] != 3:  # noqa: PLR2004 - day, mg, days
         raise StateError("the arrays do not fit their description", reason="malformed")
     counts = Counts(arrays["days"], arrays["values"], arrays["below"])
-    doses = tuple(DoseEvent(*row) for row in arrays["doses"].tolist())
+    drugs = about.get("drugs", [""] * len(arrays["doses"]))
+    if not isinstance(drugs, list) or len(drugs) != len(arrays["doses"]) or not all(isinstance(d, str) for d in drugs):
+        raise StateError("each dose needs its drug", reason="malformed")
+    rows = zip(*arrays["doses"].T.tolist(), drugs, strict=True)
+    doses = tuple(DoseEvent(day, amount, infusion, drug) for day, amount, infusion, drug in rows)
     return PatientState(model_id, names, arrays["log_parameters"], doses, counts, seed)
 
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, final
 
 from edge_twin.errors import ProgramError
+from edge_twin.low_count import CountRule, LowCount, WindowStart, read_rule
 
 SCHEMA = "edge-twin.program/1"
 _PROGRAMS = Path(__file__).parent / "programs"
+USUAL_CYCLE_DAYS = 21.0  # of a program that states no length of its cycle
+COUNT_TABLE = "count"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +153,23 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True)
+class Support:
+    """A supporting drug that a regimen adds, once a day.
+
+    Attributes:
+        drug: lower-case generic name.
+        amount_mg: absolute amount of one administration.
+        first_day: of the first administration, in days after the dose.
+        injections: how many.
+    """
+
+    drug: str
+    amount_mg: float
+    first_day: float
+    injections: int
+
+
+@dataclass(frozen=True, slots=True)
 class Regimen:
     """One way to give the next cycle.
 
@@ -155,17 +177,30 @@ class Regimen:
         id, title: for machines and for people.
         dose_share: of the planned dose, 0 to 1.
         delay_days: after the planned day.
+        support: what is given beside it; None for nothing.
+        administration_days: days after the start on which equal parts of the dose are given, the first one 0.
+        source: where this way of giving it comes from, with its mark.
     """
 
     id: str
     title: str
     dose_share: float
     delay_days: float
+    support: Support | None = None
+    administration_days: tuple[float, ...] = (0.0,)
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """One disease program; see ``programs/neutropenia.toml`` for the form."""
+    """One disease program; see ``programs/neutropenia.toml`` and ``programs/aml.toml`` for the form.
+
+    Attributes:
+        count: which count it watches.
+        cycle_days: from the last dose to the end of its cycle; the forecast always reaches it.
+        followed_days: after the first rehearsed dose.
+        start_days: starts after the planned day that a search of schedules tries.
+    """
 
     id: str
     version: int
@@ -178,6 +213,40 @@ class Program:
     thresholds: Mapping[str, Mapping[str, Threshold]]
     limits: Mapping[str, Limit]
     regimens: tuple[Regimen, ...]
+    count: CountRule
+    cycle_days: float
+    followed_days: float
+    start_days: tuple[float, ...]
+    further_bundles: tuple[str, ...] = ()
+
+    @property
+    def bundles(self) -> tuple[str, ...]:
+        """Names of the bundles in order of preference; a later one is asked for drugs that the earlier do not know."""
+        return (self.bundle, *self.further_bundles)
+
+    @property
+    def low_threshold(self) -> float:
+        """Below it the count is low, 10*9/L."""
+        return self.threshold("forecast", self.count.threshold_name)
+
+    def low_count(self, period: str | None = None) -> LowCount:
+        """The low event of this program.
+
+        Args:
+            period: when; the forecast's window when None.
+        """
+        return LowCount(self.count.label, self.count.short, self.low_threshold, period or self._window)
+
+    @property
+    def _window(self) -> str:
+        if self.count.window_from is WindowStart.LAST_DOSE:
+            return "in this cycle"
+        return f"within {self.threshold('forecast', 'window_days'):g} days"
+
+    def recovery_threshold(self) -> float | None:
+        """From it on the count has recovered, 10*9/L; None for a program that names none."""
+        recovery = self.thresholds["forecast"].get("recovery_10_9_per_l")
+        return recovery.value if recovery else None
 
     def threshold(self, table: str, name: str) -> float:
         """The value of one threshold, e.g. ``threshold("fever", "single_oral_cel")``."""
@@ -195,16 +264,21 @@ class Program:
         return replace(self, limits={**self.limits, limit_id: stricter})
 
 
+def program_names() -> tuple[str, ...]:
+    """Names of the programs that ship with the package, sorted."""
+    return tuple(sorted(file.stem for file in _PROGRAMS.glob("*.toml")))
+
+
 def load_program(name_or_path: str | Path) -> Program:
     """Read a program that ships with the package (by name) or a site's own (by path).
 
     Raises:
-        ProgramError: ``not_found``, ``schema_unsupported`` or ``malformed``.
+        ProgramError: ``not_found`` (naming the programs there are), ``schema_unsupported`` or ``malformed``.
     """
     try:
         return _program(tomllib.loads(_text_of(name_or_path)))
     except OSError as error:
-        raise ProgramError(f"no program {name_or_path}", reason="not_found") from error
+        raise _not_found(name_or_path) from error
     except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
         raise ProgramError(f"program {name_or_path} is malformed: {error}", reason="malformed") from error
 
@@ -213,13 +287,19 @@ def _text_of(name_or_path: str | Path) -> str:
     if isinstance(name_or_path, Path):
         return name_or_path.read_text(encoding="utf-8")
     if not name_or_path.isidentifier():  # a name, never a way out of the folder
-        raise ProgramError(f"no program {name_or_path!r}", reason="not_found")
+        raise _not_found(name_or_path)
     return (_PROGRAMS / f"{name_or_path}.toml").read_text(encoding="utf-8")
+
+
+def _not_found(name_or_path: str | Path) -> ProgramError:
+    there = ", ".join(program_names())
+    return ProgramError(f"no program {str(name_or_path)!r}; installed: {there}", reason="not_found")
 
 
 def _program(document: dict[str, Any]) -> Program:
     if document["schema"] != SCHEMA:
         raise ProgramError(f"program schema {document['schema']!r}", reason="schema_unsupported")
+    cycle_days = _positive(document.get("cycle_days", USUAL_CYCLE_DAYS))
     return Program(
         id=document["id"],
         version=int(document["version"]),
@@ -229,10 +309,43 @@ def _program(document: dict[str, Any]) -> Program:
         members=int(document["members"]),
         horizon_days=float(document["horizon_days"]),
         features_synced=tuple(document["features_synced"]),
-        thresholds={table: _thresholds(rows) for table, rows in document.items() if isinstance(rows, dict)},
+        thresholds={
+            table: _thresholds(rows)
+            for table, rows in document.items()
+            if isinstance(rows, dict) and table != COUNT_TABLE
+        },
         limits={row["id"]: _limit(row) for row in document["limit"]},
         regimens=tuple(_regimen(row) for row in document["regimen"]),
+        further_bundles=_names(document.get("further_bundles", [])),
+        count=_checked_flags(read_rule(document.get(COUNT_TABLE))),
+        cycle_days=cycle_days,
+        followed_days=_positive(document.get("followed_days", cycle_days)),
+        start_days=_ascending(document.get("start_days", (0.0,))),
     )
+
+
+def _checked_flags(rule: CountRule) -> CountRule:
+    """Kinds of flags are a closed list: a program names one of them or is refused when it is read."""
+    from edge_twin.contract import FlagKind  # noqa: PLC0415 - the contract's types hold a program
+
+    for name in (rule.measured_flag, rule.forecast_flag):
+        FlagKind(name)
+    return rule
+
+
+def _positive(value: object) -> float:
+    number = float(str(value))
+    if not 0.0 < number < float("inf"):
+        raise ValueError(f"{value!r} is no length in days")
+    return number
+
+
+def _ascending(values: Iterable[object]) -> tuple[float, ...]:
+    """Days from 0 on, rising."""
+    days = tuple(float(str(value)) for value in values)
+    if not days or days[0] != 0.0 or any(later <= earlier for earlier, later in pairwise(days)):
+        raise ValueError(f"days {days} do not rise from 0")
+    return days
 
 
 def _thresholds(rows: dict[str, Any]) -> dict[str, Threshold]:
@@ -247,4 +360,23 @@ def _regimen(row: dict[str, Any]) -> Regimen:
     share, delay = float(row["dose_share"]), float(row["delay_days"])
     if not (0.0 <= share <= 1.0 and delay >= 0.0):
         raise ValueError(f"regimen {row['id']} raises the dose or brings it forward")
-    return Regimen(row["id"], row["title"], share, delay)
+    support = _support(row["support"]) if "support" in row else None
+    days = _ascending(row.get("administration_days", (0.0,)))
+    return Regimen(row["id"], row["title"], share, delay, support, days, str(row.get("source", "")))
+
+
+def _support(row: dict[str, Any]) -> Support:
+    """Refuses what no reader could check: each value states its mark, the whole its source."""
+    support = Support(row["drug"], float(row["amount_mg"]), float(row["first_day"]), int(row["injections"]))
+    named = isinstance(support.drug, str) and bool(support.drug)
+    possible = 0.0 < support.amount_mg < math.inf and 0.0 <= support.first_day < math.inf and support.injections > 0
+    argued = all(row[key] in {"P", "S", "C", "A"} for key in ("mark", "amount_mark")) and bool(row["source"])
+    if not (named and possible and argued):
+        raise ValueError("a regimen's support is not possible or has no source")
+    return support
+
+
+def _names(names: object) -> tuple[str, ...]:
+    if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
+        raise ValueError("further_bundles is not a list of names")
+    return tuple(names)

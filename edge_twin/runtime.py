@@ -36,7 +36,7 @@ SETTLING = timedelta(minutes=2)  # a window of beats may still grow for a pause 
 TICK = timedelta(minutes=15)  # the longest time without a step while the clock moves
 
 # These call for an answer at once; beats are distilled with the next step.
-_PROMPT = frozenset((codes.NEUTROPHILS, codes.BODY_TEMPERATURE))
+_PROMPT = frozenset((codes.NEUTROPHILS, codes.LEUKOCYTES, codes.BODY_TEMPERATURE))
 
 
 class Source(Protocol):
@@ -81,6 +81,7 @@ class Plan:
         model: the reduced model, or None.
         doses: what was or will be given; the step uses those before now.
         seed, members: of the ensemble.
+        further_models: for drugs that ``model`` does not know, in order of preference.
     """
 
     time_zone: str
@@ -89,6 +90,7 @@ class Plan:
     doses: tuple[Dose, ...] = ()
     seed: int = 1
     members: int | None = None
+    further_models: tuple[Model, ...] = ()
 
 
 class Runtime:
@@ -118,6 +120,7 @@ class Runtime:
         self.store = store
         self.plan = plan
         self.last: TwinOutput | None = None
+        self.last_input: TwinInput | None = None
         self.steps = 0
         self._sources = sources
         self._clock = clock
@@ -203,7 +206,7 @@ class Runtime:
         if last is None or last.forecast is None:
             return
         for count in new:
-            if count.code == codes.NEUTROPHILS and count.is_usable and count.time > last.now:
+            if count.code == self.plan.program.count.code and count.is_usable and count.time > last.now:
                 self.store.compare(count, last.forecast.band_at(count.time), last.now)
 
     def _is_new_day(self, new: Sequence[Observation]) -> bool:
@@ -225,7 +228,7 @@ class Runtime:
             except BaseException:
                 self._touched |= touched
                 raise
-            self.last = output
+            self.last, self.last_input = output, given
             self.steps += 1
             if self._stepped:
                 self._stepped(output)
@@ -237,7 +240,7 @@ class Runtime:
         plan = self.plan
         days = sorted(touched | {self._today(now)})
         readings = [o for day in days for o in self._day_readings(day)]
-        readings += self.store.observations(code=codes.NEUTROPHILS)
+        readings += self.store.observations(code=plan.program.count.code)
         readings += self.store.observations(since=now - timedelta(days=2), code=codes.BODY_TEMPERATURE)
         return TwinInput(
             now=now,
@@ -250,6 +253,7 @@ class Runtime:
             coverage=self.store.coverage(),
             seed=plan.seed,
             members=plan.members,
+            further_models=plan.further_models,
         )
 
     def _day_readings(self, start: datetime) -> tuple[Observation, ...]:

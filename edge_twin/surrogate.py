@@ -14,9 +14,10 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_twin.bundle import Bundle
+from edge_twin.bundle import Bundle, uncovered_drugs
 from edge_twin.contract import Answer, Model, log_sd_of
 from edge_twin.course import CLOCK_SLACK_DAYS, Course, equal_course
+from edge_twin.discrepancy import Discrepancy
 from edge_twin.engines.buffers import Buffers
 from edge_twin.engines.course_network import CourseEngine
 from edge_twin.exposure import DoseEvent
@@ -65,6 +66,11 @@ class SurrogateModel:
         return min(self.bundle.expires, self.fallback.expires)
 
     @property
+    def drugs(self) -> frozenset[str]:
+        """Lower-case generic names of the drugs that it covers together."""
+        return self.bundle.drugs
+
+    @property
     def parameter_names(self) -> tuple[str, ...]:
         """Names of the patient's parameters, in order."""
         return self.bundle.parameter_names
@@ -81,6 +87,11 @@ class SurrogateModel:
         The half-width is of ln(count / baseline + floor); for counts far above the floor that is ln(count).
         """
         return log_sd_of(self.student.log_half_width)
+
+    @property
+    def discrepancy(self) -> Discrepancy:
+        """How far the patient's next occasion may lie from what this model carries over."""
+        return self.fallback.discrepancy
 
     @property
     def log_box(self) -> tuple[Floats, Floats]:
@@ -103,8 +114,10 @@ class SurrogateModel:
         """Why the student may not answer for this schedule, as stable words; empty when it may.
 
         Words: ``schedule_not_equal_cycles``, ``single_dose``, ``cycles``, ``infusion_length``, ``dose_amount``,
-        ``dose_interval``, ``horizon``, ``before_first_dose``.
+        ``dose_interval``, ``horizon``, ``before_first_dose``, ``drug_not_covered``.
         """
+        if uncovered_drugs(self.bundle, doses):
+            return ("drug_not_covered",)
         course = self._course(doses)
         if course is None:
             return ("schedule_not_equal_cycles",)

@@ -13,15 +13,16 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from edge_twin import codes
 from edge_twin.assimilation import DEFAULT, Counts, assimilate
 from edge_twin.contract import Dose, Forecast, Model, Posterior, Refusal, TwinInput, TwinOutput
+from edge_twin.discrepancy import new_occasion
 from edge_twin.exposure import DoseEvent
 from edge_twin.features import distil, in_order, merge
 from edge_twin.flags import Situation, raise_flags
-from edge_twin.forecasting import Span, run_ensemble, summarise
+from edge_twin.forecasting import Span, run_ensemble, summarise, with_discrepancy
 from edge_twin.innovation import innovations
 from edge_twin.observation import Observation, days_between, without_superseded
+from edge_twin.regimens import first_covering, uncovered
 
 # A device clock may run a little ahead of the phone's; a reading further ahead is not used (assumed).
 LARGEST_LEAD = timedelta(minutes=5)
@@ -41,8 +42,18 @@ class _Learned(NamedTuple):
     forecast: Forecast | None
     posterior: Posterior | None
     refusals: frozenset[Refusal]
+    model: Model | None = None
+    uncovered_drugs: tuple[str, ...] = ()
     engines: tuple[str, ...] = ()
     handed_over: tuple[str, ...] = ()
+
+
+class _Record(NamedTuple):
+    """Doses and counts as the assimilation takes them."""
+
+    events: tuple[DoseEvent, ...]
+    counts: Counts
+    span: Span
 
 
 def advance(given: TwinInput) -> TwinOutput:
@@ -63,17 +74,31 @@ def advance(given: TwinInput) -> TwinOutput:
         refusals=tuple(sorted(admitted.refusals | learned.refusals)),
         forecast=learned.forecast,
         posterior=learned.posterior,
-        model_id=given.model.id if given.model else "",
-        engine=", ".join(learned.engines) or (given.model.engine_name if given.model else ""),
+        model_id=learned.model.id if learned.model else "",
+        engine=", ".join(learned.engines) or (learned.model.engine_name if learned.model else ""),
         handed_over=learned.handed_over,
+        uncovered_drugs=learned.uncovered_drugs,
     )
+
+
+def posterior_under(given: TwinInput, model: Model) -> Posterior | None:
+    """The patient's ensemble under one model, from the same input as ``advance``; None before the first dose.
+
+    Raises:
+        BundleError: ``drug_not_covered`` when the model does not know every drug on record.
+    """
+    record = _record(given, _admit(given))
+    if record is None:
+        return None
+    ensemble = assimilate(model, record.events, record.counts, _members(given), given.seed)
+    return Posterior(model.parameter_names, ensemble)
 
 
 def _admit(given: TwinInput) -> _Admitted:
     """Leave out what lies in the future, say what was held back, and settle the doses."""
     ordered = in_order(given.observations)
     present = without_superseded(o for o in ordered if o.time <= given.now + LARGEST_LEAD)
-    doses, conflict = _settle(dose for dose in given.doses if dose.time <= given.now)
+    doses, conflict = _settle((dose for dose in given.doses if dose.time <= given.now), given.program.drug)
     reasons = {
         Refusal.FUTURE_DATA: any(o.time > given.now + LARGEST_LEAD for o in ordered),
         Refusal.IMPLAUSIBLE_DATA: not all(o.is_usable for o in present),
@@ -82,33 +107,60 @@ def _admit(given: TwinInput) -> _Admitted:
     return _Admitted(present, doses, frozenset(reason for reason, holds in reasons.items() if holds))
 
 
-def _settle(doses: Iterable[Dose]) -> tuple[tuple[Dose, ...], bool]:
-    """One dose for each start; of two different amounts the larger, which expects the lower count."""
+def _settle(doses: Iterable[Dose], drug: str) -> tuple[tuple[Dose, ...], bool]:
+    """One dose of a drug for each start; of two amounts the one that expects the lower count.
+
+    That is the larger of the program's own drug and the smaller of any other, which is given to help.
+    """
     settled: dict[object, Dose] = {}
     conflict = False
-    for dose in sorted(doses, key=lambda d: (d.time, d.amount_mg, d.infusion)):
-        conflict |= dose.time in settled and settled[dose.time] != dose
-        settled[dose.time] = dose
+    for dose in sorted(doses, key=lambda d: (d.time, d.drug, d.amount_mg, d.infusion)):
+        start = (dose.time, dose.drug)
+        conflict |= start in settled and settled[start] != dose
+        if start not in settled or dose.drug == drug:
+            settled[start] = dose
     return tuple(settled.values()), conflict
 
 
 def _learn(given: TwinInput, admitted: _Admitted) -> _Learned:
     """Assimilate and forecast, or say why not."""
-    doses = tuple(dose for dose in admitted.doses if dose.drug == given.program.drug)
-    if given.model is None or not doses:
-        return _Learned(None, None, frozenset({Refusal.NO_MODEL if given.model is None else Refusal.NO_DOSE}))
-    origin = doses[0].time
-    events = dose_events(doses)
-    readings = tuple(o for o in admitted.observations if o.code == codes.NEUTROPHILS and o.is_usable)
+    record = _record(given, admitted)
+    if not given.models or record is None:
+        reason = Refusal.NO_DOSE if given.models else Refusal.NO_MODEL
+        return _Learned(None, None, frozenset({reason}), given.model)
+    drugs = frozenset(dose.drug for dose in admitted.doses)
+    model = first_covering(given.models, drugs)
+    if model is None:
+        refused = frozenset({Refusal.REGIMEN_NOT_COVERED})
+        return _Learned(None, None, refused, uncovered_drugs=uncovered(given.models, drugs))
+    return _forecast(given, model, record)
+
+
+def _record(given: TwinInput, admitted: _Admitted) -> _Record | None:
+    """Doses and counts on the patient's axis, whose day 0 is the first dose of the program's drug; None before it."""
+    starts = [dose.time for dose in admitted.doses if dose.drug == given.program.drug]
+    if not starts:
+        return None
+    origin = starts[0]
+    readings = tuple(o for o in admitted.observations if o.code == given.program.count.code and o.is_usable)
     counts = counts_of(readings, origin)
-    span = Span(origin, min(counts.days, default=0.0), days_between(origin, given.now))
-    return _forecast(given, given.model, events, counts, span)
+    now, newest = days_between(origin, given.now), days_between(origin, starts[-1])
+    return _Record(
+        dose_events(admitted.doses, origin), counts, Span(origin, min(counts.days, default=0.0), now, newest)
+    )
 
 
-def _forecast(given: TwinInput, model: Model, events: tuple[DoseEvent, ...], counts: Counts, span: Span) -> _Learned:
-    members = given.members or given.program.members
+def _members(given: TwinInput) -> int:
+    return given.members or given.program.members
+
+
+def _forecast(given: TwinInput, model: Model, record: _Record) -> _Learned:
+    events, counts, span = record
+    members = _members(given)
     ensemble = assimilate(model, events, counts, members, given.seed)
+    starts = [event.start_day for event in events if event.drug == given.program.drug]
     run = run_ensemble(model, ensemble, events, span, given.program)
+    run = with_discrepancy(run, model, new_occasion(starts, counts.days), given.seed)
     forecast = summarise(
         run,
         span=span,
@@ -124,7 +176,7 @@ def _forecast(given: TwinInput, model: Model, events: tuple[DoseEvent, ...], cou
     if handed_over:
         refusals |= {Refusal.STUDENT_HANDED_OVER}
     posterior = Posterior(model.parameter_names, ensemble)
-    return _Learned(forecast, posterior, refusals, run.answer.engines, handed_over)
+    return _Learned(forecast, posterior, refusals, model, engines=run.answer.engines, handed_over=handed_over)
 
 
 def _reservations(
@@ -151,8 +203,10 @@ def counts_of(readings: Sequence[Observation], origin: datetime) -> Counts:
     )
 
 
-def dose_events(doses: tuple[Dose, ...]) -> tuple[DoseEvent, ...]:
-    """Doses in float days since the first of them, oldest first."""
-    origin = doses[0].time
+def dose_events(doses: tuple[Dose, ...], origin: datetime | None = None) -> tuple[DoseEvent, ...]:
+    """Doses in float days since ``origin``, or since the first of them, oldest first."""
+    start = doses[0].time if origin is None else origin
     day = timedelta(days=1)
-    return tuple(DoseEvent(days_between(origin, dose.time), dose.amount_mg, dose.infusion / day) for dose in doses)
+    return tuple(
+        DoseEvent(days_between(start, dose.time), dose.amount_mg, dose.infusion / day, dose.drug) for dose in doses
+    )

@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from typing import Self
 from zoneinfo import ZoneInfo
 
-from edge_twin.bundle import load_bundle
+from edge_twin.bundle import Bundle, load_bundle
+from edge_twin.contract import Model
 from edge_twin.observation import DeviceEvent, DeviceEventKind
 from edge_twin.runtime import Plan, Runtime, Source
 from edge_twin.store import Store
@@ -21,7 +22,7 @@ from edge_twin_adapters.ble.frame import DecodeContext
 from edge_twin_adapters.ble.source import CHEST_STRAP, THERMOMETER, BleSource, LinkTimes
 from edge_twin_adapters.folder import FolderSource
 from edge_twin_app.errors import AppError
-from edge_twin_app.models import installed_models, running_model, trusted_keys
+from edge_twin_app.models import active_bundle, installed_models, running_model, trusted_keys
 from edge_twin_app.outlet import OutboxOutlet
 from edge_twin_app.settings import Sensor, Settings, SyncSettings
 from edge_twin_app.starting import ModelStart
@@ -133,8 +134,15 @@ class Device:
 
     def _plan(self, start: ModelStart) -> Plan:
         settings, bundle = self.settings, start.open()
-        model = running_model(bundle, self._around.engine, self._models, self._trusted) if bundle else None
-        return Plan(settings.time_zone, settings.program, model, settings.doses, settings.seed, settings.members)
+        model = self._running(bundle) if bundle else None
+        further = tuple(
+            self._running(active_bundle(name, self._models, self._trusted)) for name in settings.program.further_bundles
+        )
+        program, doses = settings.program, settings.doses
+        return Plan(settings.time_zone, program, model, doses, settings.seed, settings.members, further)
+
+    def _running(self, bundle: Bundle) -> Model:
+        return running_model(bundle, self._around.engine, self._models, self._trusted)
 
     def _sensor(self, sensor: Sensor) -> BleSource:
         if sensor.kind not in PROFILES:

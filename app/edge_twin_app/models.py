@@ -15,6 +15,7 @@ from edge_twin.engines.course_network import select_course_engine
 from edge_twin.engines.kinds import COURSE_NETWORK
 from edge_twin.installed import InstalledModels
 from edge_twin.opening import model_of
+from edge_twin.program import Program
 from edge_twin.reduced_model import ReducedModel
 from edge_twin.signing import DEVELOPMENT_TRUST, TrustedKeys
 from edge_twin.student import load_student
@@ -42,6 +43,22 @@ def load_model(name: str, engine: str | None = None, models: InstalledModels | N
     """
     bundle = active_bundle(name, models)
     return ReducedModel(bundle, select_engine(bundle, prefer=engine))
+
+
+def load_models(
+    program: Program, engine: str | None = None, models: InstalledModels | None = None
+) -> tuple[ReducedModel, ...]:
+    """The active version of every bundle that a program names, in its order of preference.
+
+    Args:
+        program: names them.
+        engine: see ``load_model``, like the rest.
+        models: of the device; ``installed_models()`` when None.
+
+    Raises:
+        BundleError: when a bundle is unknown or cannot be trusted.
+    """
+    return tuple(load_model(name, engine, models) for name in program.bundles)
 
 
 def active_bundle(name: str, models: InstalledModels | None = None, trusted: TrustedKeys | None = None) -> Bundle:

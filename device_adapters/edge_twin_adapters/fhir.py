@@ -1,4 +1,4 @@
-"""FHIR R4 Observations (neutrophil counts, body temperature, steps): read one by one, and written for virtual senders.
+"""FHIR R4 Observations (blood counts, body temperature, steps): read one by one, and written for virtual senders.
 
 HL7 FHIR R4 (4.0.1), resources Observation and Bundle. One bad entry never spoils the others; each entry
 that is not used is listed with a reason and its path. Units are never guessed: a value without a UCUM
@@ -17,7 +17,7 @@ from decimal import Context, Decimal, InvalidOperation
 from types import MappingProxyType
 from typing import Any, NoReturn
 
-from edge_twin.codes import BODY_TEMPERATURE, NEUTROPHILS, STEPS, Code, CodeSystem
+from edge_twin.codes import BODY_TEMPERATURE, LEUKOCYTES, NEUTROPHILS, STEPS, Code, CodeSystem
 from edge_twin.errors import ObservationError
 from edge_twin.observation import UPPER_LIMIT_SIGNS, Observation, Origin, Site, as_utc, observe
 from edge_twin_adapters.ble.thermometer import fahrenheit_to_celsius
@@ -90,12 +90,16 @@ _COUNT_UNITS: Mapping[str, Decimal | None] = MappingProxyType(
 _TEMPERATURE_UNITS: Mapping[str, Decimal | None] = MappingProxyType({"Cel": _ONE, "[degF]": None})
 _STEP_UNITS: Mapping[str, Decimal | None] = MappingProxyType({STEPS.unit: _ONE})
 _NEUTROPHIL_COUNT = _Kind(NEUTROPHILS, Origin.LAB, _COUNT_UNITS)
+_LEUKOCYTE_COUNT = _Kind(LEUKOCYTES, Origin.LAB, _COUNT_UNITS)
 
 _KINDS: Mapping[str, _Kind] = MappingProxyType(
     {
         "751-8": _NEUTROPHIL_COUNT,  # in blood by automated count
         "26499-4": _NEUTROPHIL_COUNT,  # in blood
         "753-4": _NEUTROPHIL_COUNT,  # in blood by manual count
+        "6690-2": _LEUKOCYTE_COUNT,  # in blood by automated count
+        "26464-8": _LEUKOCYTE_COUNT,  # in blood
+        "804-5": _LEUKOCYTE_COUNT,  # in blood by manual count
         "8310-5": _Kind(BODY_TEMPERATURE, Origin.CLINICIAN, _TEMPERATURE_UNITS),
         "8331-1": _Kind(BODY_TEMPERATURE, Origin.CLINICIAN, _TEMPERATURE_UNITS, Site.ORAL),
         "55423-8": _Kind(STEPS, Origin.DEVICE, _STEP_UNITS),
@@ -303,9 +307,31 @@ def anc_observation(
     status: str = "final",
     unit: str = "10*9/L",
 ) -> dict[str, Any]:
-    """An absolute neutrophil count as a laboratory sends it: a FHIR R4 Observation, ready for ``json.dumps``.
+    """An absolute neutrophil count as a laboratory sends it: see :func:`count_observation`."""
+    return count_observation(NEUTROPHILS, value, time, record=record, status=status, unit=unit)
+
+
+_DISPLAY = MappingProxyType(
+    {
+        NEUTROPHILS: "Neutrophils [#/volume] in Blood by Automated count",
+        LEUKOCYTES: "Leukocytes [#/volume] in Blood by Automated count",
+    }
+)
+
+
+def count_observation(  # noqa: PLR0913 - one keyword for each part of the resource
+    code: Code,
+    value: float,
+    time: datetime,
+    *,
+    record: str | None = None,
+    status: str = "final",
+    unit: str = "10*9/L",
+) -> dict[str, Any]:
+    """A blood count as a laboratory sends it: a FHIR R4 Observation, ready for ``json.dumps``.
 
     Args:
+        code: neutrophils or leukocytes.
         value: in ``unit``.
         time: when the blood was drawn, aware.
         record: the resource's id, or None.
@@ -314,9 +340,9 @@ def anc_observation(
 
     Raises:
         ObservationError: ``not_a_number`` or ``naive_time``.
+        KeyError: another code.
     """
-    display = "Neutrophils [#/volume] in Blood by Automated count"
-    resource = _resource(NEUTROPHILS, display, value, time, unit)
+    resource = _resource(code, _DISPLAY[code], value, time, unit)
     return _with_record(resource | {"category": [_category("laboratory")], "status": status}, record)
 
 

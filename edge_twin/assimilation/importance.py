@@ -11,6 +11,7 @@ import numpy as np
 from edge_twin.assimilation.observing import Counts, ObservationOperator, distinct_days, log_states
 from edge_twin.contract import Matrix, Model, Vector
 from edge_twin.exposure import DoseEvent
+from edge_twin.randomness import Stream, generator
 
 DRAWS = 20_000
 _FAR_TAIL = -8.0  # below it erfc loses digits and the asymptotic series is exact to 1e-3
@@ -35,7 +36,7 @@ class WeightedSample:
 
     def resampled(self, members: int, seed: int) -> Matrix:
         """[members, p] by systematic resampling."""
-        positions = (np.arange(members) + np.random.default_rng([seed, 3]).random()) / members
+        positions = (np.arange(members) + generator(seed, Stream.IMPORTANCE).random()) / members
         chosen = np.searchsorted(np.cumsum(self.weights), positions)
         return np.asarray(self.log_parameters[np.minimum(chosen, len(self.weights) - 1)])
 

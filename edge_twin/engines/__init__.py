@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_twin.bundle import Bundle
-from edge_twin.engines.kinds import FRIBERG_TRANSIT, JOST_LEUKOCYTES, kind_of
+from edge_twin.engines.kinds import FRIBERG_TRANSIT, JOST_LEUKOCYTES, QUARTINO_GCSF, kind_of
 from edge_twin.engines.onnxruntime_engine import OnnxRuntimeEngine
 from edge_twin.engines.selection import LITERT, NUMPY, ONNXRUNTIME, Settings, first_right, preferred_order
 from edge_twin.errors import BundleError
@@ -164,6 +164,7 @@ __all__ = [
     "LITERT",
     "NUMPY",
     "ONNXRUNTIME",
+    "QUARTINO_GCSF",
     "Engine",
     "EngineChoice",
     "ReportingEngine",

@@ -1,125 +1,192 @@
 """Neutrophils with endogenous and given G-CSF, for an ensemble, in numpy.
 
-Equations: Quartino et al., Pharm Res 2014;31:3390-403; cell counts as fractions of their steady state, g = G / G0:
+Equations: Quartino et al., Pharm Res 2014;31:3390-403; every cell count as a fraction of its steady state, the
+factor as g = G / G0:
 
     P'  = ktr·P·[(1 - slope·Cp)·g**gamma - g**beta]        ktr = 5 / MTT
     T1' = ktr·g**beta·(P - T1), ... T4;  c' = kcirc·(g**beta·T4 - c)
-    G'  = (ke + kANC·C0)·G0 + given - (ke + kANC·C0·c)·G   the loss acts on G as a whole
+    g'  = loss(1) + given / G0 - loss(c)·g                 loss(c) = ke + kANC·circ0·c
 
-G is far faster than the cells (its rate is some hundred per day), so it is advanced exactly for the count in
-the middle of the step, and its mean over the step drives the cells.
+The loss acts on G as a whole. G is far faster than the cells (its rate is some hundred per day), so it is
+advanced exactly for the count in the middle of the step, and its mean over the step drives the cells: ln P with
+the exact exposure of the step, the chain by the classical Runge-Kutta rule.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_twin.errors import BundleError
+from edge_twin.engines.checks import checked_arrays
 
 Floats = NDArray[np.float64]
 
 PARAMETERS = ("circ0", "mtt", "slope", "gamma", "beta")
 """Order of the log parameters: 10*9/L, h, L/µmol, 1, 1."""
+STEP_COLUMNS = 3
+"""Step length in days, exposure in µmol·d/L, G-CSF that enters the serum during the step in ng/L."""
 
-HOURS_PER_DAY = 24.0
-KCIRC_PER_DAY = math.log(2.0) / 7.0 * HOURS_PER_DAY  # [P] half-life of circulating neutrophils 7 h
-KE_PER_DAY = 0.592 * HOURS_PER_DAY  # [P] unspecific loss of G-CSF
-KANC_PER_DAY = 5.64 * HOURS_PER_DAY  # [P] per 10*9/L, loss by neutrophils
-G0_NG_PER_L = 24.3  # [P] endogenous steady state; in ng/L, the unit in which 1000·(dose in µg)/volume adds to it [U]
+CHAIN = 5  # T1..T4, c
+STAGE_HOURS = CHAIN * 24.0  # ktr in 1/d times MTT in h: five transfers
+CIRCULATING_FLOOR = 1e-9  # only a guard for the logarithm, as a fraction of the baseline
+DEFAULT_CHUNK = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Filgrastim:
-    """Absorption of subcutaneous filgrastim: depot, one transit, then the serum.
-
-    All of a dose arrives [A].
+class FactorKinetics:
+    """What all patients share.
 
     Attributes:
-        depot_per_day, transit_per_day, volume_l: second-hand from a re-implementation of Jost et al. 2020 [U].
+        kcirc_per_day: loss rate of circulating neutrophils, 1/d.
+        ke_per_day: loss of G-CSF without neutrophils, 1/d.
+        kanc_per_day: loss of G-CSF for each 10*9/L of neutrophils, 1/d.
+        g0_ng_per_l: endogenous steady state.
     """
 
-    depot_per_day: float = 3.15
-    transit_per_day: float = 10.5
-    volume_l: float = 14.5
-
-    def entered(self, days: Floats) -> Floats:
-        """ng/L of serum that 1 mg has delivered until ``days`` after its injection (0 before it)."""
-        time = np.maximum(days, 0.0)
-        slow, fast = self.depot_per_day, self.transit_per_day
-        share = 1.0 - (fast * np.exp(-slow * time) - slow * np.exp(-fast * time)) / (fast - slow)
-        return np.asarray(1e6 / self.volume_l * share)
+    kcirc_per_day: float
+    ke_per_day: float
+    kanc_per_day: float
+    g0_ng_per_l: float
 
 
-def simulate_gcsf(log_parameters: Floats, steps: Floats, given_ng_per_l: Floats) -> Floats:
-    """Circulating neutrophils at each node, starting at steady state.
+class NumpyQuartino:
+    """Vectorised over members, in place, in chunks.
 
     Args:
-        log_parameters: [n, 5] natural logarithms in the order of ``PARAMETERS``.
-        steps: [k, 2] step length in days, at most 0.1, and drug exposure in µmol·d/L.
-        given_ng_per_l: [k] G-CSF that enters the serum during each step, ng/L.
-
-    Returns:
-        [k + 1, n] in 10*9/L.
-
-    Raises:
-        BundleError: ``engine_input``.
+        kinetics: see ``FactorKinetics``.
+        chunk: members advanced together.
     """
-    shaped = log_parameters.ndim == 2 and log_parameters.shape[1] == len(PARAMETERS)  # noqa: PLR2004 - [n, p]
-    if not (shaped and steps.shape == (len(given_ng_per_l), 2) and bool(np.isfinite(log_parameters).all())):
-        raise BundleError("log parameters [n, 5], steps [k, 2] and input [k] must fit", reason="engine_input")
-    ensemble = _Ensemble(log_parameters)
-    counts = np.ones((len(steps) + 1, len(log_parameters)))
-    for index, ((duration, exposure), given) in enumerate(zip(steps.tolist(), given_ng_per_l.tolist(), strict=True)):
-        ensemble.advance(duration, exposure, given)
-        counts[index + 1] = ensemble.cells[4]
-    return np.asarray(counts * ensemble.circ0)
+
+    name = "numpy"
+
+    def __init__(self, kinetics: FactorKinetics, chunk: int = DEFAULT_CHUNK) -> None:
+        self._kinetics = kinetics
+        self._chunk = chunk
+
+    def simulate(self, log_parameters: Floats, steps: Floats) -> Floats:
+        """Circulating neutrophils at each node.
+
+        Args:
+            log_parameters: [n, 5] natural logarithms in the order of ``PARAMETERS``.
+            steps: [k, 3], see ``STEP_COLUMNS``.
+
+        Returns:
+            [k + 1, n] in 10*9/L, starting at the members' baseline.
+
+        Raises:
+            BundleError: ``engine_input`` for wrong shapes or values that are not finite.
+        """
+        parameters = checked_arrays(log_parameters, steps, len(PARAMETERS), STEP_COLUMNS)
+        output = np.empty((len(steps) + 1, len(parameters)))
+        for first in range(0, len(parameters), self._chunk):
+            members = slice(first, first + self._chunk)
+            _Ensemble(parameters[members], self._kinetics).run(steps, output[:, members])
+        return output
 
 
 class _Ensemble:
-    """State of all members; cells: T1..T4, c."""
+    """State and buffers of one chunk."""
 
-    def __init__(self, log_parameters: Floats) -> None:
+    def __init__(self, log_parameters: Floats, kinetics: FactorKinetics) -> None:
         self.circ0, mtt, self.slope, self.gamma, self.beta = np.exp(log_parameters.T)
-        self.ktr = 5.0 * HOURS_PER_DAY / mtt
-        self.log_p = np.zeros(len(log_parameters))
-        self.cells = np.ones((5, len(log_parameters)))
-        self.factor = np.full(len(log_parameters), G0_NG_PER_L)
+        self.kinetics = kinetics
+        self.ktr = STAGE_HOURS / mtt
+        self.loss_by_cells = kinetics.kanc_per_day * self.circ0
+        self.production = kinetics.ke_per_day + self.loss_by_cells
+        members = len(log_parameters)
+        # The logarithm is the state: P itself may fall below what a float can hold, and must come back.
+        self.log_pool = np.zeros(members)
+        self.pulses = np.ones((3, members))  # P at the start, the middle and the end of the step
+        self.cells = np.ones((CHAIN, members))
+        self.factor, self.mean_factor = np.ones(members), np.ones(members)
+        self.speed, self.growth, self.scratch = (np.empty(members) for _ in range(3))
+        self.rates_in, self.rates_out = np.empty((CHAIN, members)), np.empty((CHAIN, members))
+        self.above, self.trial = np.empty((CHAIN, members)), np.empty((CHAIN, members))
+        self.slopes, self.total = np.empty((CHAIN, members)), np.empty((CHAIN, members))
 
-    def advance(self, duration: float, exposure: float, given: float) -> None:
-        """One step of ``duration`` days."""
-        log_g = np.log(self._mean_factor(duration, given) / G0_NG_PER_L)
-        speed = np.exp(self.beta * log_g)
-        growth = np.exp(self.gamma * log_g) * (duration - self.slope * exposure) - speed * duration
-        pool = np.exp(self.log_p + np.multiply.outer((0.0, 0.5, 1.0), self.ktr * growth))
-        self.log_p += self.ktr * growth
-        self._transit(duration, speed, pool)
+    def run(self, steps: Floats, output: Floats) -> None:
+        """Write the circulating count of every node into ``output`` [k + 1, n]."""
+        output[0] = 1.0
+        for index, (duration, exposure, given) in enumerate(steps.tolist(), start=1):
+            self._move_factor(duration, given / self.kinetics.g0_ng_per_l)
+            self._proliferate(duration, exposure)
+            self._mature(duration)
+            output[index] = self.cells[-1]
+        output *= self.circ0
 
-    def _mean_factor(self, duration: float, given: float) -> Floats:
-        """Mean G of the step in ng/L; moves G to the end of the step."""
-        speed = np.exp(self.beta * np.log(self.factor / G0_NG_PER_L))
-        drift = KCIRC_PER_DAY * (speed * self.cells[3] - self.cells[4])
-        middle = np.maximum(self.cells[4] + 0.5 * duration * drift, 1e-9)
-        loss = KE_PER_DAY + KANC_PER_DAY * self.circ0 * middle
-        source = (KE_PER_DAY + KANC_PER_DAY * self.circ0) * G0_NG_PER_L + given / duration
-        decay = -np.expm1(-loss * duration)
-        away = self.factor - source / loss
-        self.factor = source / loss + away * (1.0 - decay)
-        return np.asarray(source / loss + away * decay / (loss * duration))
+    def _move_factor(self, duration: float, given: float) -> None:
+        """Move g to the end of the step, exactly for the count in its middle, and keep its mean."""
+        loss, decay = self._middle_loss(duration), self.growth
+        target = np.add(self.production, given / duration, out=self.speed)
+        target /= loss
+        loss *= -duration
+        np.expm1(loss, out=decay)  # minus the share of the distance that is passed
+        away = np.subtract(self.factor, target, out=self.factor)
+        np.divide(decay, loss, out=self.mean_factor)
+        self.mean_factor *= away
+        self.mean_factor += target
+        decay += 1.0
+        away *= decay
+        away += target
 
-    def _transit(self, duration: float, speed: Floats, pool: Floats) -> None:
-        """Classical Runge-Kutta of the linear chain with P at the start, the middle and the end."""
+    def _middle_loss(self, duration: float) -> Floats:
+        """loss(c) half a step ahead."""
+        kcirc, middle = self.kinetics.kcirc_per_day, self.scratch
+        np.log(self.factor, out=middle)
+        middle *= self.beta
+        np.exp(middle, out=middle)
+        middle *= self.cells[-2]
+        middle -= self.cells[-1]
+        middle *= 0.5 * duration * kcirc
+        middle += self.cells[-1]
+        np.maximum(middle, CIRCULATING_FLOOR, out=middle)
+        middle *= self.loss_by_cells
+        middle += self.kinetics.ke_per_day
+        return middle
 
-        def change(cells: Floats, first: Floats) -> Floats:
-            above = np.concatenate((first[None], cells[:3]))
-            chain = self.ktr * speed * (above - cells[:4])
-            return np.concatenate((chain, KCIRC_PER_DAY * (speed * cells[3] - cells[4])[None]))
+    def _proliferate(self, duration: float, exposure: float) -> None:
+        """P in the middle and at the end, and g**beta of the step's mean g."""
+        log_factor, growth = self.scratch, self.growth
+        np.log(self.mean_factor, out=log_factor)
+        np.multiply(self.beta, log_factor, out=self.speed)
+        np.exp(self.speed, out=self.speed)
+        log_factor *= self.gamma
+        np.exp(log_factor, out=log_factor)
+        np.multiply(self.slope, -exposure, out=growth)
+        growth += duration
+        growth *= log_factor
+        np.multiply(self.speed, duration, out=self.scratch)
+        growth -= self.scratch
+        growth *= self.ktr
+        growth *= 0.5
+        for pulse in self.pulses[1:]:
+            self.log_pool += growth
+            np.exp(self.log_pool, out=pulse)
 
-        one = change(self.cells, pool[0])
-        two = change(self.cells + 0.5 * duration * one, pool[1])
-        three = change(self.cells + 0.5 * duration * two, pool[1])
-        four = change(self.cells + duration * three, pool[2])
-        self.cells = self.cells + duration / 6.0 * (one + 2.0 * two + 2.0 * three + four)
+    def _mature(self, duration: float) -> None:
+        """One step of the classical Runge-Kutta rule for the chain, driven by P."""
+        kcirc = self.kinetics.kcirc_per_day
+        np.multiply(self.ktr, self.speed, out=self.rates_in[:-1])
+        self.rates_out[:-1] = self.rates_in[:-1]
+        np.multiply(self.speed, kcirc, out=self.rates_in[-1])
+        self.rates_out[-1] = kcirc
+        self.trial[...] = self.cells
+        self.total.fill(0.0)
+        for pulse, weight, ahead in zip((0, 1, 1, 2), (1.0, 2.0, 2.0, 1.0), (0.5, 0.5, 1.0, 0.0), strict=True):
+            self._change(self.pulses[pulse])
+            np.multiply(self.slopes, ahead * duration, out=self.trial)
+            self.trial += self.cells
+            self.slopes *= weight * duration / 6.0
+            self.total += self.slopes
+        self.cells += self.total
+        self.pulses[0] = self.pulses[2]
+
+    def _change(self, pulse: Floats) -> None:
+        """Derivative of the chain at ``trial`` into ``slopes``."""
+        self.above[0] = pulse
+        self.above[1:] = self.trial[:-1]
+        np.multiply(self.rates_in, self.above, out=self.slopes)
+        np.multiply(self.rates_out, self.trial, out=self.above)
+        self.slopes -= self.above

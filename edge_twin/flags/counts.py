@@ -1,4 +1,4 @@
-"""Flags on neutrophils: measured low, forecast low, and a forecast that reality contradicts."""
+"""Flags on the program's blood count: measured low, forecast low, and a forecast that reality contradicts."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ NOMINAL_OUTSIDE = 0.05  # share of counts that a 95 % interval may miss
 
 
 def measured_flags(situation: Situation) -> Iterator[Flag]:
-    """A fresh count below 0.5 ×10⁹/L, or one reported as less than that."""
-    count = situation.fresh_count()
-    threshold = situation.threshold("forecast", "anc_threshold_10_9_per_l")
+    """A fresh count below the program's threshold, or one reported as less than that."""
+    count, rule = situation.fresh_count(), situation.given.program.count
+    threshold = situation.given.program.low_threshold
     if count is None or not (count.value < threshold or (count.limit_sign and count.value <= threshold)):
         return
     yield Flag(
-        kind=FlagKind.NEUTROPHILS_LOW,
+        kind=FlagKind(rule.measured_flag),
         time=count.time,
         urgency=Urgency.SOON,
         action="Tell your team today, and measure your temperature by mouth as your plan says.",
-        reason=f"Neutrophils {count.limit_sign}{count.value:g} ×10⁹/L at {situation.local(count.time)}: "
+        reason=f"{rule.label.capitalize()} {count.limit_sign}{count.value:g} ×10⁹/L at {situation.local(count.time)}: "
         "in the CTCAE v5 grade 4 range; grade to be confirmed by a clinician.",
         origin=Origin.LAB,
         evidence=(evidence(count),),
@@ -31,19 +31,19 @@ def measured_flags(situation: Situation) -> Iterator[Flag]:
 
 
 def forecast_flags(situation: Situation) -> Iterator[Flag]:
-    """Neutrophils expected below 0.5 ×10⁹/L within seven days."""
+    """A low count expected within the program's window."""
     forecast = situation.forecast
-    if forecast is None or forecast.p_anc_below_0_5 < situation.threshold("forecast", "raise_probability"):
+    if forecast is None or forecast.p_below < situation.threshold("forecast", "raise_probability"):
         return
     latest = situation.latest_count()
     yield Flag(
-        kind=FlagKind.NEUTROPENIA_FORECAST,
+        kind=FlagKind(situation.given.program.count.forecast_flag),
         time=situation.now,
         urgency=Urgency.SOON,
         action="Tell your team today that low counts are expected.",
         reason=_why(forecast),
         origin=Origin.MODEL,
-        probability=forecast.p_anc_below_0_5,
+        probability=forecast.p_below,
         evidence=(evidence(latest),) if latest else (),
     )
 
@@ -54,10 +54,12 @@ def _why(forecast: Forecast) -> str:
     )
     counted = "counted on your own data" if forecast.interval_counted else "not yet validated for you"
     low, high = _interval_at(forecast)
+    event = forecast.event
     return (
-        f"Neutrophils expected below 0.5 ×10⁹/L within 7 days: chance {out_of_100(forecast.p_anc_below_0_5)}. "
+        f"{event.label.capitalize()} expected below {event.threshold:g} ×10⁹/L {event.period}: "
+        f"chance {out_of_100(forecast.p_below)}. "
         f"Lowest expected {forecast.nadir:.2f} ×10⁹/L (95 % interval {low:.2f} to {high:.2f}, {counted}) "
-        f"about day {forecast.nadir_day:.0f} after the dose. Based on the model and {basis}."
+        f"about day {forecast.nadir_day:.0f} after the first dose. Based on the model and {basis}."
     )
 
 

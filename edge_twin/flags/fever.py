@@ -121,16 +121,16 @@ def _urgent(situation: Situation, finding: _Finding) -> Flag:
 
 
 def _counts(situation: Situation) -> str:
-    """What is known of the neutrophils: it never lowers the alert."""
-    fresh = situation.fresh_count()
+    """What is known of the program's count: it never lowers the alert."""
+    fresh, rule = situation.fresh_count(), situation.given.program.count
     if fresh is not None:
-        below = fresh.value < situation.threshold("fever", "neutropenia_10_9_per_l")
-        relation = "below" if below else "not below"
-        return f"Neutrophils {fresh.value:g} ×10⁹/L at {situation.local(fresh.time)}, {relation} 0.5."
+        low = situation.threshold("fever", rule.fever_threshold)
+        relation = "below" if fresh.value < low else "not below"
+        return f"{rule.label.capitalize()} {fresh.value:g} ×10⁹/L at {situation.local(fresh.time)}, {relation} {low:g}."
     if situation.forecast is not None:
-        chance = out_of_100(situation.forecast.p_anc_below_0_5)
-        return f"No count within 48 hours; chance of neutrophils below 0.5 ×10⁹/L within 7 days: {chance}."
-    return "Neutrophils unknown during treatment: counted as at risk."
+        chance, event = out_of_100(situation.forecast.p_below), situation.forecast.event
+        return f"No count within 48 hours; chance of {event.text} {event.period}: {chance}."
+    return f"{rule.label.capitalize()} unknown during treatment: counted as at risk."
 
 
 def _masking() -> str:

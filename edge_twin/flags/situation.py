@@ -46,8 +46,8 @@ class Situation:
         return f"{moment.astimezone(self.zone):%H:%M on %Y-%m-%d}"
 
     def latest_count(self) -> Observation | None:
-        """The newest usable neutrophil count."""
-        return max(self.readings(codes.NEUTROPHILS), key=lambda o: (o.time, o.id), default=None)
+        """The newest usable value of the program's count."""
+        return max(self.readings(self.given.program.count.code), key=lambda o: (o.time, o.id), default=None)
 
     def fresh_count(self) -> Observation | None:
         """The newest count if it is young enough to stand for today."""

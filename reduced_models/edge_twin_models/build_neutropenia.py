@@ -25,6 +25,8 @@ from edge_twin.engines import FRIBERG_TRANSIT
 from edge_twin.engines.numpy_friberg import PARAMETERS, NumpyFriberg
 from edge_twin.exposure import DEFAULT_MAX_STEP_DAYS, DoseEvent, exposure_grid
 from edge_twin_models.card_neutropenia import card
+from edge_twin_models.discrepancy_text import discrepancy_document, discrepancy_text
+from edge_twin_models.figures import eight_figures, rounded_up
 from edge_twin_models.friberg import (
     DDMODEL00000224,
     DOCETAXEL_MG_PER_UMOL,
@@ -40,7 +42,7 @@ from edge_twin_models.releasing import main
 Floats = NDArray[np.float64]
 
 BUNDLE_ID = "neutropenia"
-VERSION = 1
+VERSION = 2
 CREATED = "2026-11-25T00:00:00+00:00"
 EXPIRES = "2028-11-25T00:00:00+00:00"
 MIN_RUNTIME = "0.1.0"
@@ -56,6 +58,7 @@ DOSE_ENVELOPE = {
     "min_interval_days": 7.0,
     "max_horizon_days": 366.0,
 }
+DISCREPANCY = discrepancy_document(log_sd=0.20)
 TOLERANCE = 2e-5
 FINE_STEP_DAYS = 0.01
 RESOLUTION = 0.05  # 10*9/L; errors of smaller counts are relative to this: no laboratory resolves them
@@ -117,10 +120,10 @@ def certify(patients: int = CERTIFICATE_PATIENTS, seed: int = CERTIFICATE_SEED) 
     generator = np.random.default_rng(seed)
     box, prior = [], []
     for _ in tqdm(range(patients), desc="certificate", leave=False, disable=None):
-        box.append(_errors(_box_patient(generator), _random_doses(generator)))
+        box.append(_errors(_box_patient(generator), random_doses(generator)))
         prior.append(_errors(_prior_patient(generator), _usual_doses()))
     box_worst, prior_worst = np.max(box, axis=0), np.max(prior, axis=0)
-    rounded = [_rounded_up(float(value)) for value in (*box_worst, *prior_worst[:2])]
+    rounded = [rounded_up(float(value)) for value in (*box_worst, *prior_worst[:2])]
     return Certificate(patients, *rounded)
 
 
@@ -134,7 +137,9 @@ def build(directory: Path, certificate: Certificate | None = None) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     certificate = certificate or certify()
     contents = {
-        "card.md": card(certificate.as_json(), ROW, BOX, DOSE_ENVELOPE, TOLERANCE).encode(),
+        "card.md": card(
+            certificate.as_json(), ROW, BOX, DOSE_ENVELOPE, TOLERANCE, discrepancy_text(DISCREPANCY)
+        ).encode(),
         "golden.npz": golden_vectors(),
         "model.onnx": build_graph(BUNDLE_ID),
     }
@@ -150,8 +155,8 @@ def golden_vectors() -> bytes:
     members = np.stack([_box_patient(generator).log_parameters for _ in range(GOLDEN_MEMBERS)])
     doses = [DoseEvent(1.0, 180.0, 1.0 / 24.0), DoseEvent(22.0, 135.0)]
     steps = exposure_grid(DOCETAXEL_PK, doses, np.arange(0.0, 43.0)).steps
-    arrays = {"log_parameters": _eight_figures(members), "steps": _eight_figures(steps)}
-    arrays["output"] = _eight_figures(NumpyFriberg().simulate(arrays["log_parameters"], arrays["steps"]))
+    arrays = {"log_parameters": eight_figures(members), "steps": eight_figures(steps)}
+    arrays["output"] = eight_figures(NumpyFriberg().simulate(arrays["log_parameters"], arrays["steps"]))
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **arrays)
     return buffer.getvalue()
@@ -179,6 +184,7 @@ def manifest_document(certificate: Certificate, contents: Mapping[str, bytes]) -
             }
         ],
         "residual_log_sd": ROW.residual_log_sd,
+        "discrepancy": DISCREPANCY,
         "dose_envelope": DOSE_ENVELOPE,
         "engine": {
             "kind": FRIBERG_TRANSIT,
@@ -238,7 +244,7 @@ def _prior_patient(generator: np.random.Generator) -> Patient:
     return Patient(*np.exp(ROW.typical.log_parameters + np.sqrt(ROW.omega2) * deviates).tolist())
 
 
-def _random_doses(generator: np.random.Generator) -> list[DoseEvent]:
+def random_doses(generator: np.random.Generator) -> list[DoseEvent]:
     """Four doses anywhere in the dose envelope, one of them a bolus; close doses share the 21-day limit."""
     gap = generator.uniform(DOSE_ENVELOPE["min_interval_days"], 28.0)
     starts = gap * np.arange(1.0, 5.0)
@@ -260,13 +266,14 @@ def _errors(patient: Patient, doses: list[DoseEvent]) -> tuple[float, float, flo
     reduced = _reduced(patient, doses, times, DEFAULT_MAX_STEP_DAYS)
     fine = _reduced(patient, doses, times, FINE_STEP_DAYS)
     return (
-        float(_relative(reduced, teacher).max()),
-        float(_relative(reduced.min(), teacher.min())),
-        float(_relative(reduced, fine).max()),
+        float(relative_error(reduced, teacher).max()),
+        float(relative_error(reduced.min(), teacher.min())),
+        float(relative_error(reduced, fine).max()),
     )
 
 
-def _relative(value: ArrayLike, reference: ArrayLike) -> Floats:
+def relative_error(value: ArrayLike, reference: ArrayLike) -> Floats:
+    """Relative to the reference, or to ``RESOLUTION`` where that is larger; any shape."""
     difference = np.abs(np.asarray(value) - np.asarray(reference))
     return np.asarray(difference / np.maximum(reference, RESOLUTION))
 
@@ -275,16 +282,6 @@ def _reduced(patient: Patient, doses: list[DoseEvent], times: Floats, max_step_d
     grid = exposure_grid(DOCETAXEL_PK, doses, times, max_step_days=max_step_days)
     counts = NumpyFriberg().simulate(patient.log_parameters[None, :], grid.steps)
     return np.asarray(counts[grid.report, 0])
-
-
-def _rounded_up(value: float) -> float:
-    """To one significant figure, upwards: a certificate may not promise more than was measured."""
-    decimals = -math.floor(math.log10(value))
-    return round(math.ceil(value * 10.0**decimals) / 10.0**decimals, decimals)
-
-
-def _eight_figures(values: Floats) -> Floats:
-    return np.array([float(f"{value:.8g}") for value in values.ravel()]).reshape(values.shape)
 
 
 if __name__ == "__main__":

@@ -82,13 +82,19 @@ class Filgrastim:
         return tuple((self.first_day + number, self.amount_ug) for number in range(self.injections))
 
 
-def sample_patients(count: int, seed: int) -> tuple[QuartinoPatient, ...]:
+def sample_patients(count: int, seed: int, variance: float = 1.0) -> tuple[QuartinoPatient, ...]:
     """Virtual patients about the typical values.
 
     The between-patient variances of the logarithms are those of the docetaxel row in use (DDMODEL00000224),
     as the paper's own are not at hand [A].
+
+    Args:
+        count: how many.
+        seed: of the draws.
+        variance: factor on the variances.
     """
-    deviates = np.random.default_rng(seed).standard_normal((count, 3)) * np.sqrt(DDMODEL00000224.omega2[:3])
+    spread = np.sqrt(variance * np.array(DDMODEL00000224.omega2[:3]))
+    deviates = np.random.default_rng(seed).standard_normal((count, 3)) * spread
     typical = QuartinoPatient()
     return tuple(
         replace(typical, circ0=typical.circ0 * c, mtt=typical.mtt * m, slope=typical.slope * s)

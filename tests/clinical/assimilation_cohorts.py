@@ -2,35 +2,43 @@
 
 Two cycles of docetaxel, counts on days 0, 7, 10, 14 and 21; the next cycle's nadir is what is forecast.
 One cohort is drawn from the published population by the twin's own equations, unknown to it; the other
-is made by another model (Quartino 2014) with between-occasion variability, half of it on G-CSF.
+is made by another model (Quartino 2014) with between-occasion variability, half of it on G-CSF, and is
+forecast by the bundles that the program names, the first one that covers the drugs on record.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from edge_twin.assimilation import DEFAULT, Assimilation, Counts, ObservationOperator, assimilate
+from edge_twin.assimilation import DEFAULT, Assimilation, Counts, ObservationOperator
 from edge_twin.assimilation.importance import log_likelihood, weights
 from edge_twin.assimilation.observing import log_states
-from edge_twin.contract import Matrix, Vector
-from edge_twin.exposure import DoseEvent
-from edge_twin.innovation import innovations
-from edge_twin.quantiles import median_and_interval
+from edge_twin.contract import Matrix, Model, Vector
+from edge_twin.discrepancy import NO_DISCREPANCY, Discrepancy
+from edge_twin.program import load_program
 from edge_twin.reduced_model import ReducedModel
+from edge_twin.regimens import covering
 from edge_twin_models.friberg import DDMODEL00000224
 from edge_twin_models.friberg import sample_patients as sample_friberg
-from edge_twin_models.quartino import Filgrastim, on_occasions, sample_patients, simulate_quartino
+from edge_twin_models.mismatch import (
+    COUNT_DAYS,
+    DOSES,
+    MEMBERS,
+    OTHER_MEMBERS,
+    RESIDUAL_LOG_SD,
+    TIMES,
+    NadirForecast,
+    Simulated,
+    forecast_nadir,
+    other_patients,
+)
 
-DOSES = (DoseEvent(0.0, 180.0, 1 / 24), DoseEvent(21.0, 180.0, 1 / 24))
-COUNT_DAYS = np.array([0.0, 7.0, 10.0, 14.0, 21.0])
-NEXT_CYCLE = np.arange(21.0, 42.01, 0.5)
-TIMES = np.concatenate((COUNT_DAYS[:-1], NEXT_CYCLE))
-MEMBERS, DRAWS = 1000, 20_000
-GCSF = (Filgrastim(2.0, 7), Filgrastim(23.0, 7))
-MISMATCH_P = 0.01
+DRAWS = 20_000
+OTHER_SEED = 9200  # used for nothing but the figures
 
 
 @dataclass(frozen=True)
@@ -65,35 +73,49 @@ def matched(model: ReducedModel, patients: int, log_sd: float = 0.15, seed: int 
     return cohort_of(model.simulate(parameters, DOSES, TIMES), log_sd, seed + 1)
 
 
-def mismatched(patients: int, log_sd: float = 0.42, seed: int = 41) -> Cohort:
-    """Patients of another model, every other one on G-CSF."""
-    curves = [
-        simulate_quartino(on_occasions(patient, 2, seed + 1 + n), DOSES, TIMES, filgrastim=GCSF if n % 2 else ())
-        for n, patient in enumerate(sample_patients(patients, seed))
-    ]
-    return cohort_of(np.array(curves).T, log_sd, seed)
-
-
-def score(model: ReducedModel, cohort: Cohort, choices: Assimilation = DEFAULT, *, widen: bool = True) -> Scores:
-    """Forecast the next nadir of every patient as the twin does, mismatch widening included."""
+def score(model: Model, cohort: Cohort, choices: Assimilation = DEFAULT) -> Scores:
+    """Forecast the next nadir of every patient as the twin does, discrepancy and mismatch widening included."""
     choices = Assimilation(choices.method, choices.passes, choices.inflation, ObservationOperator(cohort.log_sd))
-    rows = [_score_one(model, cohort, n, choices, widen=widen) for n in range(cohort.log_nadir.size)]
-    return Scores(*(np.array(column) for column in zip(*rows, strict=True)))
+    forecasts = [forecast_nadir(model, DOSES, Counts(COUNT_DAYS, m), choices, MEMBERS) for m in cohort.measured.T]
+    truths = cohort.log_nadir.tolist()
+    return _scores([(f, truth, model.discrepancy) for f, truth in zip(forecasts, truths, strict=True)], cohort.log_sd)
 
 
-def _score_one(
-    model: ReducedModel, cohort: Cohort, n: int, choices: Assimilation, *, widen: bool
-) -> tuple[float, bool, float, bool]:
-    counts = Counts(COUNT_DAYS, cohort.measured[:, n])
-    ensemble = assimilate(model, DOSES, counts, MEMBERS, 1, choices)
-    nadirs = np.log(model.simulate(ensemble, DOSES, NEXT_CYCLE).min(axis=0))
-    compared = innovations(model, DOSES, counts, members=MEMBERS, seed=1, choices=choices)
-    flagged = compared.p_mismatch <= MISMATCH_P
-    factor = compared.birge_ratio if flagged and widen else 1.0
-    centre, low, high = (float(v[0]) for v in median_and_interval(nadirs[None, :]))
-    low, high = centre + factor * (low - centre), centre + factor * (high - centre)
-    truth = float(cohort.log_nadir[n])
-    return abs(centre - truth), low <= truth <= high, high - low, flagged
+@dataclass(frozen=True)
+class Others:
+    """Patients of another model, each with the forecast of the first model that covers his drugs."""
+
+    patients: Sequence[Simulated]
+    forecasts: Sequence[tuple[NadirForecast, Discrepancy]]
+
+    def scores(self, *, gcsf: bool | None = None, discrepancy: bool = True) -> Scores:
+        """Of all or of one half, with or without the bundles' discrepancy."""
+        rows = [
+            (forecast, patient.log_nadir, known if discrepancy else NO_DISCREPANCY)
+            for patient, (forecast, known) in zip(self.patients, self.forecasts, strict=True)
+            if gcsf in {None, patient.on_gcsf}
+        ]
+        return _scores(rows, RESIDUAL_LOG_SD)
+
+
+def others(models: Sequence[Model], count: int, seed: int = OTHER_SEED, variance: float = 1.0) -> Others:
+    """Forecast patients of another model."""
+    choices = Assimilation(operator=ObservationOperator(RESIDUAL_LOG_SD))
+    patients, forecasts = other_patients(count, seed, variance), []
+    for patient in patients:
+        drugs = frozenset(dose.drug or "docetaxel" for dose in patient.doses)
+        model = covering(models, "the doses on record", drugs)
+        forecast = forecast_nadir(model, patient.doses, patient.counts, choices, OTHER_MEMBERS)
+        forecasts.append((forecast, model.discrepancy))
+    return Others(patients, forecasts)
+
+
+def _scores(rows: Sequence[tuple[NadirForecast, float, Discrepancy]], log_sd: float) -> Scores:
+    told = []
+    for forecast, truth, discrepancy in rows:
+        centre, low, high = forecast.interval(discrepancy, log_sd)
+        told.append((abs(centre - truth), low <= truth <= high, high - low, forecast.flagged))
+    return Scores(*(np.array(column) for column in zip(*told, strict=True)))
 
 
 def exact(model: ReducedModel, cohort: Cohort) -> tuple[Vector, Vector]:
@@ -122,20 +144,29 @@ def describe(name: str, scores: Scores) -> str:
 def main(patients: int) -> None:
     """Both cohorts, printed."""
     from edge_twin.assimilation import Method  # noqa: PLC0415 - only the script compares methods
-    from edge_twin.bundle import load_bundle  # noqa: PLC0415 - as above
-    from edge_twin.engines import select_engine  # noqa: PLC0415 - as above
-    from edge_twin_models import bundle_path  # noqa: PLC0415 - as above
+    from edge_twin_app.models import load_models  # noqa: PLC0415 - only the script needs the shipped bundles
 
-    bundle = load_bundle(bundle_path("neutropenia"))
-    model = ReducedModel(bundle, select_engine(bundle))
-    cohort = matched(model, patients)
-    importance, prior = exact(model, cohort)
+    models = load_models(load_program("neutropenia"))
+    cohort = matched(models[0], patients)
+    importance, prior = exact(models[0], cohort)
     print(f"median |log error|: prior {np.median(prior):.3f}, importance sampling {np.median(importance):.3f}")
-    print(describe("ES-MDA", score(model, cohort)))
-    print(describe("EnKF", score(model, cohort, Assimilation(Method.ENKF))))
-    other = mismatched(patients)
-    print(describe("other model, widened", score(model, other)))
-    print(describe("other model, not widened", score(model, other, widen=False)))
+    print(describe("ES-MDA", score(models[0], cohort)))
+    print(describe("EnKF", score(models[0], cohort, Assimilation(Method.ENKF))))
+    wide = matched(models[0], patients, RESIDUAL_LOG_SD)
+    print(describe("own model, log-sd 0.42", score(models[0], wide)))
+    for variance in (1.0, 1.5):
+        found = others(models, patients, variance=variance)
+        print(*(f"other model, variance x{variance:g}, {line}" for line in described(found)), sep="\n")
+
+
+def described(found: Others) -> list[str]:
+    """All, and the halves without and with G-CSF; each with and without the discrepancy."""
+    halves = (("all", None), ("without G-CSF", False), ("with G-CSF", True))
+    return [
+        describe(f"{name}{told}", found.scores(gcsf=gcsf, discrepancy=used))
+        for name, gcsf in halves
+        for told, used in (("", True), (", no discrepancy", False))
+    ]
 
 
 if __name__ == "__main__":

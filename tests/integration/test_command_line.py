@@ -42,12 +42,44 @@ def test_rehearse_prints_rows_and_draws(tmp_path: Path) -> None:
     assert ended.returncode == 0, ended.stderr
     document = json.loads(ended.stdout)
     assert document["members"] == 1000
-    assert [row["option"] for row in document["rows"]] == ["100_percent", "75_percent", "60_percent", "one_week_delay"]
+    assert [row["option"] for row in document["rows"]] == [
+        "100_percent",
+        "75_percent",
+        "60_percent",
+        "one_week_delay",
+        "100_percent_gcsf",
+    ]
     assert all(0.0 <= row["p_anc_below_0_5"] <= 1.0 for row in document["rows"])
     drawn = edge_twin("rehearse", CASE, "--members", "200", "--out", str(tmp_path))
     assert drawn.returncode == 0, drawn.stderr
     assert b"nothing here recommends a dose" in drawn.stdout
     assert (tmp_path / "rehearsal.png").stat().st_size > 10_000
+
+
+def test_rehearse_takes_any_installed_program() -> None:
+    ended = edge_twin("rehearse", "aml", "--members", "60", "--days", "30", "--json")
+    assert ended.returncode == 0, ended.stderr
+    document = json.loads(ended.stdout)
+    assert (document["program"], document["members"], document["days"]) == ("aml", 60, 30.0)
+    rows = {row["option"]: row for row in document["rows"]}
+    assert rows["days_1_3_5_twice"]["administrations"] == 6
+    assert all(0.0 <= row["p_wbc_below_1_0"] <= 1.0 and row["allowed"] for row in rows.values())
+    assert rows["days_1_15_once"]["p_wbc_below_1_0"] < rows["days_1_3_5_twice"]["p_wbc_below_1_0"]
+
+
+def test_rehearse_on_the_population_uses_no_count() -> None:
+    asked = ("rehearse", "neutropenia", "--members", "60", "--json")
+    patient, population = (json.loads(edge_twin(*asked, *more).stdout) for more in ((), ("--prior",)))
+    widths = [d["rows"][0]["nadir_upper"] - d["rows"][0]["nadir_lower"] for d in (patient, population)]
+    assert widths[0] < widths[1]
+
+
+def test_rehearse_names_the_programs_when_there_is_none() -> None:
+    for arguments, reason in ((("bogus",), b"[not_found]"), (("aml", "--days", "10"), b"[followed_days_invalid]")):
+        ended = edge_twin("rehearse", *arguments)
+        assert ended.returncode == 1
+        assert reason in ended.stderr
+    assert b"installed: aml, neutropenia" in edge_twin("rehearse", "bogus").stderr
 
 
 def test_doctor_says_what_works_and_what_to_confirm() -> None:

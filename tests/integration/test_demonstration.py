@@ -73,7 +73,9 @@ def test_forecast_and_rehearsal_have_their_form(summary: dict[str, Any]) -> None
     )
     assert forecast["counts_seen"] >= forecast["counts_inside"] > 0
     options = {row["option"]: row for row in summary["rehearsal"]}
-    assert set(options) == {"100_percent", "75_percent", "60_percent", "one_week_delay"}
+    assert options["100_percent_gcsf"]["support"].startswith("filgrastim")
+    assert options["100_percent_gcsf"]["model_id"] != options["100_percent"]["model_id"]
+    assert set(options) == {"100_percent", "75_percent", "60_percent", "one_week_delay", "100_percent_gcsf"}
     chances = [options[name]["p_anc_below_0_5"] for name in ("100_percent", "75_percent", "60_percent")]
     assert chances == sorted(chances, reverse=True)
     assert all(row["nadir_lower"] <= row["nadir_median"] <= row["nadir_upper"] for row in options.values())

@@ -194,7 +194,7 @@ def test_reduced_model_reports_the_requested_times() -> None:
     assert counts.shape == (3, 10)
     np.testing.assert_allclose(counts[0], np.exp(parameters[:, 0]), rtol=1e-6)
     assert (counts[1] < 0.5 * counts[0]).all()
-    assert (model.id, model.engine_name, model.residual_log_sd) == ("neutropenia@1", "onnxruntime", 0.424)
+    assert (model.id, model.engine_name, model.residual_log_sd) == ("neutropenia@2", "onnxruntime", 0.424)
     assert model.expires == BUNDLE.expires
 
 

@@ -12,11 +12,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_twin.codes import BODY_TEMPERATURE, NEUTROPHILS, STEPS
+from edge_twin.codes import BODY_TEMPERATURE, LEUKOCYTES, NEUTROPHILS, STEPS
 from edge_twin.errors import ObservationError
 from edge_twin.observation import Observation, Origin, Quality, Site
 from edge_twin_adapters.errors import FhirError
-from edge_twin_adapters.fhir import UCUM, Intake, anc_observation, read_observations, steps_observation
+from edge_twin_adapters.fhir import (
+    UCUM,
+    Intake,
+    anc_observation,
+    count_observation,
+    read_observations,
+    steps_observation,
+)
 
 TIME = datetime(2020, 5, 11, 6, 30, tzinfo=UTC)
 ORAL = {"coding": [{"system": "http://loinc.org", "code": "8331-1"}]}
@@ -90,6 +97,20 @@ def test_codes_of_the_neutrophil_count(loinc: str) -> None:
     observation = single(anc(code={"coding": [local, {"system": "http://loinc.org", "code": loinc}]}))
     assert observation.code is NEUTROPHILS
     assert observation.attributes["loinc"] == loinc
+
+
+@pytest.mark.parametrize("loinc", ["6690-2", "26464-8", "804-5"])
+def test_codes_of_the_leukocyte_count(loinc: str) -> None:
+    observation = single(anc(code={"coding": [{"system": "http://loinc.org", "code": loinc}]}))
+    assert (observation.code, observation.value, observation.origin) == (LEUKOCYTES, 1.25, Origin.LAB)
+    both = {"coding": [{"system": "http://loinc.org", "code": code} for code in (loinc, "751-8")]}
+    assert reason(anc(code=both)) == "ambiguous_code"
+
+
+def test_a_leukocyte_count_as_the_virtual_laboratory_writes_it() -> None:
+    observation = single(count_observation(LEUKOCYTES, 900.0, TIME, unit="/uL", record="r2"))
+    assert (observation.code, observation.value) == (LEUKOCYTES, 0.9)
+    assert dict(observation.attributes) == {"loinc": "6690-2", "status": "final", "record": "r2"}
 
 
 @pytest.mark.parametrize(

@@ -10,14 +10,64 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_twin.errors import ProgramError
-from edge_twin.program import Limit, LimitKind, Program, load_program
+from edge_twin.low_count import NEUTROPHIL_RULE, LowCount
+from edge_twin.program import Limit, LimitKind, Program, load_program, program_names
 
 
-def test_every_threshold_names_mark_and_source(program: Program) -> None:
+@pytest.mark.parametrize("name", program_names())
+def test_every_threshold_names_mark_and_source(name: str) -> None:
+    program = load_program(name)
     rows = [row for table in program.thresholds.values() for row in table.values()]
     assert len(rows) > 10
     assert all(row.mark in {"P", "S", "C", "A"} and row.source for row in rows)
     assert all(limit.reasons for limit in program.limits.values())
+
+
+def test_names_of_the_low_event_carry_the_threshold(program: Program) -> None:
+    event, other = program.low_count(), load_program("aml").low_count()
+    assert (event.probability_name, event.days_name, event.dose_day_name) == (
+        "p_anc_below_0_5", "days_below_0_5", "anc_on_dose_day",
+    )  # fmt: skip
+    assert (other.probability_name, other.days_name, other.dose_day_name) == (
+        "p_wbc_below_1_0", "days_below_1_0", "wbc_on_dose_day",
+    )  # fmt: skip
+    assert LowCount("neutrophils", "anc", 0.75, "now").probability_name == "p_anc_below_0_75"
+    assert (event.period, other.period) == ("within 7 days", "in this cycle")
+
+
+def test_a_program_of_before_that_names_no_count_watches_neutrophils(tmp_path: Path) -> None:
+    text = source("neutropenia")
+    start, end = text.index("[count]"), text.index("[fever]")
+    path = tmp_path / "older.toml"
+    path.write_text(text[:start] + text[end:], encoding="utf-8")
+    older = load_program(path)
+    assert older.count == NEUTROPHIL_RULE == load_program("neutropenia").count
+    assert (older.cycle_days, older.followed_days, older.start_days) == (21.0, 21.0, (0.0,))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('code = "leukocyte_count"', 'code = "hair_colour"'),
+        ('window_from = "last_dose"', 'window_from = "tomorrow"'),
+        ('measured_flag = "wbc_below_1_0_measured"', 'measured_flag = "unheard_of"'),
+        ("start_days = [0.0, 7.0, 14.0]", "start_days = [7.0, 0.0]"),
+        ("administration_days = [0.0, 14.0]", "administration_days = [1.0, 14.0]"),
+        ("cycle_days = 28.0", "cycle_days = -28.0"),
+    ],
+)
+def test_a_count_a_window_or_a_division_that_is_none_is_refused(tmp_path: Path, before: str, after: str) -> None:
+    assert before in source("aml")
+    path = tmp_path / "program.toml"
+    path.write_text(source("aml").replace(before, after), encoding="utf-8")
+    with pytest.raises(ProgramError) as caught:
+        load_program(path)
+    assert caught.value.reason == "malformed"
+
+
+def source(name: str) -> str:
+    folder = Path(str(load_program.__code__.co_filename)).parent / "programs"
+    return (folder / f"{name}.toml").read_text(encoding="utf-8")
 
 
 @given(value=st.floats(allow_nan=True, allow_infinity=True))
@@ -63,8 +113,7 @@ def test_an_unknown_limit_is_refused(program: Program) -> None:
     ],
 )
 def test_a_program_that_is_not_well_formed_is_refused(tmp_path: Path, before: str, after: str, reason: str) -> None:
-    source = Path(str(load_program.__code__.co_filename)).parent / "programs" / "neutropenia.toml"
-    broken = source.read_text(encoding="utf-8").replace(before, after)
+    broken = source("neutropenia").replace(before, after)
     path = tmp_path / "program.toml"
     path.write_text(broken, encoding="utf-8")
     with pytest.raises(ProgramError) as caught:
@@ -76,3 +125,4 @@ def test_a_program_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ProgramError) as caught:
         load_program(tmp_path / "none.toml")
     assert caught.value.reason == "not_found"
+    assert "installed: aml, neutropenia" in str(caught.value)

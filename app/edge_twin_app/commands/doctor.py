@@ -12,7 +12,7 @@ from importlib import metadata, util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge_twin.program import load_program
+from edge_twin.program import load_program, program_names
 from edge_twin_app.engine_findings import Finding, bundle_findings, provider_findings
 from edge_twin_app.models import active_bundle
 
@@ -93,10 +93,15 @@ def _package(name: str, module: str) -> Finding:
 
 def _marked_thresholds() -> list[Finding]:
     """Active thresholds that no published source backs, so that a clinician can confirm them."""
-    tables = load_program(BUNDLE).thresholds
     return [
-        Finding(f"threshold {table}.{name}", works=True, detail=f"{t.value:g}, mark {t.mark}: {t.source}")
-        for table, rows in tables.items()
+        Finding(_threshold_name(program, table, name), works=True, detail=f"{t.value:g}, mark {t.mark}: {t.source}")
+        for program in program_names()
+        for table, rows in load_program(program).thresholds.items()
         for name, t in rows.items()
         if t.mark in {"A", "C", "U"}
     ]
+
+
+def _threshold_name(program: str, table: str, name: str) -> str:
+    """A threshold's name; that of the first program stands alone, as it did before there were others."""
+    return f"threshold {table}.{name}" if program == BUNDLE else f"threshold {program}: {table}.{name}"

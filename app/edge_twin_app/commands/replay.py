@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from edge_twin.case import Case, read_case, replay
 from edge_twin.errors import CaseError
-from edge_twin_app.models import ENGINES, load_model
+from edge_twin_app.models import ENGINES, load_models
 
 if TYPE_CHECKING:
     from edge_twin_app.commands.types import Subparsers
@@ -28,7 +28,8 @@ def add_to(commands: Subparsers) -> None:
 def run(options: argparse.Namespace) -> int:
     """Read, step, print."""
     case = load_case(options.case)
-    sys.stdout.buffer.write(replay(case, load_model(case.program.bundle, options.engine)) + b"\n")
+    model, *further = load_models(case.program, options.engine)
+    sys.stdout.buffer.write(replay(case, model, tuple(further)) + b"\n")
     return 0
 
 

@@ -6,13 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from edge_twin.program import Program, load_program
-from edge_twin.reduced_model import ReducedModel
 from edge_twin.rehearsal import NextCycle
 from edge_twin.store import Store
 from edge_twin_app.demonstration import stage as scene
-from edge_twin_app.demonstration.patient import BODY_SURFACE_M2, dose, next_dose
-from edge_twin_app.models import installed_models, load_model
+from edge_twin_app.demonstration.patient import BODY_SURFACE_M2, next_dose
 from edge_twin_app.rehearsing import timed_rehearsal
 from edge_twin_app.report.page import write_page
 from edge_twin_app.report.pictures import draw_all
@@ -38,15 +35,9 @@ def demonstrate(folder: Path, broker: tuple[str, int] | None, *, quiet: bool) ->
     return summary, page
 
 
-def _model(stage: scene.Stage, program: Program) -> ReducedModel:
-    """What the device of the stage ran."""
-    return load_model(program.bundle, models=installed_models(stage.folder / "models"))
-
-
 def _report(stage: scene.Stage, outcome: Outcome) -> tuple[dict[str, Any], Path]:
     planned = NextCycle(next_dose(), BODY_SURFACE_M2)
-    program = load_program("neutropenia")
-    rehearsal = timed_rehearsal(outcome.output, program, (dose(),), planned, _model(stage, program))
+    rehearsal = timed_rehearsal(outcome.given, outcome.output, planned)
     store = Store(stage.store)
     try:
         summary = summarise(store, stage.central, outcome, rehearsal)

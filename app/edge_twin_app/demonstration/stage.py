@@ -171,11 +171,12 @@ def run_course(stage: Stage, *, quiet: bool) -> Outcome:
     started = time.monotonic()
     with tqdm(total=len(moments), desc="24 days", unit="event", disable=quiet, leave=False) as bar:
         device = asyncio.run(_play(stage, moments, bar))
-    if device.runtime.last is None:
+    if device.runtime.last is None or device.runtime.last_input is None:
         raise AppError("the runtime took no step", reason="no_output")
     counters = [source.counters for source in device.sensors.values()]
     return Outcome(
         elapsed_s=time.monotonic() - started,
+        given=device.runtime.last_input,
         output=device.runtime.last,
         notifications=sum(c.notifications for c in counters),
         reconnects=sum(c.reconnects for c in counters),

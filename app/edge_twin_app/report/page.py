@@ -95,7 +95,18 @@ def _options(summary: dict[str, Any]) -> str:
     head = ("option", "chance below 0.5 ×10⁹/L", "lowest count (95 %)", "count on dose day", "limits not kept")
     members, elapsed = summary["rehearsal_members"], summary["rehearsal_elapsed_ms"]
     took = f"{members} simulated courses for each option took {elapsed:.0f} ms together."
-    return f"{_table(head, rows)}<p>{took} For the clinical team to discuss; nothing here recommends a dose.</p>"
+    notes = "".join(_support_note(option) for option in summary["rehearsal"] if option["support"])
+    return f"{_table(head, rows)}{notes}<p>{took} For the clinical team to discuss; nothing here recommends a dose.</p>"
+
+
+def _support_note(option: dict[str, Any]) -> str:
+    """What the support does, within the model that knows it: the rows above come from another one."""
+    without = out_of_100(option["unsupported_p_anc_below_0_5"])
+    return (
+        f"<p>{escape(option['title'])}: {escape(option['support'])}. Computed by {escape(option['model_id'])}, which "
+        f"without it says {without} and a lowest count of {option['unsupported_nadir_median']:.2f}; compare with that, "
+        "not with the other rows.</p>"
+    )
 
 
 def _facts(summary: dict[str, Any]) -> str:

@@ -23,6 +23,9 @@ from edge_twin.store import Store
 INK, BAND, ACCENT, WARN, GOOD = "#22313f", "#9ec5e8", "#1f5fa8", "#b3261e", "#2e7d32"  # readable in grey as well
 LOW_COUNT = 0.5
 PANELS = 4
+FEW_OPTIONS = 6
+_STYLES = ("-", "--", "-.", ":")
+_COLORS = (ACCENT, "#c77700", GOOD, WARN, "#7a5195", "#00838f", INK)  # with the styles, 28 curves that differ
 SHORTEST_BAR_DAYS = 0.15  # so that a flag of an hour can be seen
 _KIND_LABELS = {
     FlagKind.FEVER: "fever under chemotherapy",
@@ -30,6 +33,8 @@ _KIND_LABELS = {
     FlagKind.ORAL_READING_NEEDED: "oral reading needed",
     FlagKind.NEUTROPHILS_LOW: "neutrophils measured below 0.5",
     FlagKind.NEUTROPENIA_FORECAST: "below 0.5 expected within 7 days",
+    FlagKind.LEUKOCYTES_LOW: "leukocytes measured below 1",
+    FlagKind.LEUKOPENIA_FORECAST: "below 1 expected in this cycle",
     FlagKind.RESTING_HEART_RATE: "resting heart rate above baseline",
     FlagKind.FORECAST_MISMATCH: "counts contradict the forecast",
 }
@@ -137,28 +142,43 @@ def flags_figure(store: Store) -> Figure:
 
 def rehearsal_figure(options: Sequence[Rehearsed]) -> Figure:
     """The next cycle under each option: curves, lowest count and chance of a low count."""
-    figure = Figure(figsize=(10, 3.8), layout="constrained")
+    figure = Figure(figsize=(10, max(4.4, 0.55 * len(options))), layout="constrained")
+    if not options:
+        return figure
     curves, nadirs = figure.subplots(1, 2, width_ratios=(1.6, 1))
-    styles = ("-", "--", "-.", ":")
-    for place, (option, style) in enumerate(zip(options, styles, strict=False)):
-        curves.plot(option.days - option.days[0], option.median, ls=style, lw=1.8, label=option.title)
-        low, high = option.nadir_median - option.nadir_lower, option.nadir_upper - option.nadir_median
-        nadirs.errorbar(option.nadir_median, place, xerr=[[low], [high]], fmt="o", color=ACCENT, capsize=4)
-        chance = f"{out_of_100(option.p_anc_below_0_5)} below 0.5"
-        nadirs.annotate(chance, (option.nadir_median, place), xytext=(0, 9), textcoords="offset points",
-                        ha="center", fontsize=8, color=INK,
-                        bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0})  # fmt: skip
-    curves.axhline(LOW_COUNT, color=WARN, ls="--", lw=1)
-    curves.set(yscale="log", xlabel="days since the next dose", ylabel="neutrophils, 10⁹/L (median)")
+    event = options[0].event
+    planned = options[0].days[0]
+    for place, option in enumerate(options):
+        style, color = _STYLES[place % len(_STYLES)], _COLORS[place % len(_COLORS)]
+        curves.plot(option.days - planned, option.median, ls=style, color=color, lw=1.6, label=option.title)
+        _nadir(nadirs, place, option, color)
+    curves.set(yscale="log", xlabel="days since the planned start", ylabel=f"{event.label}, 10⁹/L (median)")
     curves.set_yticks([0.3, 0.5, 1, 2, 5, 10], ["0.3", "0.5", "1", "2", "5", "10"])
     curves.minorticks_off()
-    curves.legend(fontsize=8)
-    nadirs.axvline(LOW_COUNT, color=WARN, ls="--", lw=1)
+    handles, titles = curves.get_legend_handles_labels()
+    columns = 2 if len(options) <= FEW_OPTIONS else 4  # few options have long titles
+    figure.legend(handles, titles, fontsize=8, ncols=columns, loc="outside lower center")
     nadirs.set_yticks(range(len(options)), [option.option.replace("_", " ") for option in options], fontsize=8)
+    nadirs.margins(x=0.18)  # room for the notes
     nadirs.set(xlabel="lowest count, 10⁹/L (95 % interval)", ylim=(len(options) - 0.4, -0.7))
+    curves.axhline(event.threshold, color=WARN, ls="--", lw=1)
+    nadirs.axvline(event.threshold, color=WARN, ls="--", lw=1)
     for panel in (curves, nadirs):
         _plain_frame(panel)
     return figure
+
+
+def _nadir(panel: Axes, place: int, option: Rehearsed, color: str) -> None:
+    """Lowest count with its interval and the chance of a low one; an option that breaks a limit is left open."""
+    low, high = option.nadir_median - option.nadir_lower, option.nadir_upper - option.nadir_median
+    fill = color if option.allowed else "white"
+    panel.errorbar(option.nadir_median, place, xerr=[[low], [high]], fmt="o", color=color, mfc=fill, capsize=4)
+    kept = "" if option.allowed else ", limit not kept"
+    effect = "" if option.effect_share is None else f", effect {100 * option.effect_share:.0f} %"
+    chance = f"{out_of_100(option.p_below)} below {option.event.threshold:g}{effect}{kept}"
+    panel.annotate(chance, (option.nadir_median, place), xytext=(0, 8), textcoords="offset points",
+                   ha="center", fontsize=7, color=INK,
+                   bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5})  # fmt: skip
 
 
 def _dates(moments: Iterable[datetime]) -> NDArray[np.float64]:

@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from edge_twin.contract import TwinOutput
+from edge_twin.contract import TwinInput, TwinOutput
 from edge_twin.jsonform import plain
 from edge_twin.store import Store
 from edge_twin_app.rehearsing import Rehearsal, option_row
@@ -25,11 +25,12 @@ class Outcome:
 
     Attributes:
         elapsed_s: wall time of the course.
-        output: of the last step.
+        given, output: of the last step.
         notifications, reconnects, gaps, refused: of all Bluetooth sources, this process.
     """
 
     elapsed_s: float
+    given: TwinInput
     output: TwinOutput
     notifications: int
     reconnects: int
@@ -91,7 +92,7 @@ def _forecast(store: Store, output: TwinOutput) -> dict[str, Any] | None:
         "state_lower": plain(forecast.state_lower),
         "state_upper": plain(forecast.state_upper),
         "origin": plain(forecast.origin),
-        "p_anc_below_0_5": plain(forecast.p_anc_below_0_5),
+        forecast.event.probability_name: plain(forecast.p_below),
         "counts_used": forecast.counts_used,
         # Each count was held against the interval forecast for it before it arrived.
         "counts_seen": coverage.seen,
