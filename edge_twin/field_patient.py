@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from edge_twin.bundle import Bundle, outside_envelope, prior_sample
 from edge_twin.contract import Answer, log_sd_of
+from edge_twin.discrepancy import Discrepancy
 from edge_twin.engines.numpy_field import FieldEngine
 from edge_twin.errors import BundleError
 from edge_twin.exposure import DoseEvent
@@ -56,6 +57,11 @@ class FieldPatient:
         return self._bundle.expires
 
     @property
+    def drugs(self) -> frozenset[str]:
+        """Lower-case generic names of the drugs that it covers together."""
+        return self._bundle.drugs
+
+    @property
     def parameter_names(self) -> tuple[str, ...]:
         """Names of the parameters, in order."""
         return self._bundle.parameter_names
@@ -69,6 +75,11 @@ class FieldPatient:
     def surrogate_log_sd(self) -> float:
         """Standard deviation of ln(reduced field) - ln(teacher)."""
         return log_sd_of(self._model.band.log_cellularity)
+
+    @property
+    def discrepancy(self) -> Discrepancy:
+        """None was calibrated: there is no measured patient to calibrate it on."""
+        return self._bundle.discrepancy
 
     @property
     def log_box(self) -> tuple[Floats, Floats]:
