@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from edge_twin.bundle import Bundle, outside_envelope, prior_sample
 from edge_twin.contract import Answer, log_sd_of
-from edge_twin.discrepancy import Discrepancy
+from edge_twin.discrepancy import NO_DISCREPANCY, Discrepancy
 from edge_twin.engines.numpy_field import FieldEngine
 from edge_twin.errors import BundleError
 from edge_twin.exposure import DoseEvent
@@ -58,8 +58,13 @@ class FieldPatient:
 
     @property
     def drugs(self) -> frozenset[str]:
-        """Lower-case generic names of the drugs that it covers together."""
+        """Lower-case generic names of the drugs that the bundle covers together."""
         return self._bundle.drugs
+
+    @property
+    def discrepancy(self) -> Discrepancy:
+        """None is known for a field."""
+        return NO_DISCREPANCY
 
     @property
     def parameter_names(self) -> tuple[str, ...]:
@@ -75,11 +80,6 @@ class FieldPatient:
     def surrogate_log_sd(self) -> float:
         """Standard deviation of ln(reduced field) - ln(teacher)."""
         return log_sd_of(self._model.band.log_cellularity)
-
-    @property
-    def discrepancy(self) -> Discrepancy:
-        """None was calibrated: there is no measured patient to calibrate it on."""
-        return self._bundle.discrepancy
 
     @property
     def log_box(self) -> tuple[Floats, Floats]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
@@ -79,10 +80,15 @@ def with_discrepancy(run: Trajectories, model: Model, occasion: float | None, se
     """
     if occasion is None:
         return run
-    logs = np.log(np.maximum(run.counts, SMALLEST_STATE))
     first = max(int(np.searchsorted(run.days, occasion, side="right")) - 1, 0)
-    logs[first:] = model.discrepancy.apply(logs[first:], logs[first], model.residual_log_sd, seed)
-    return run.with_counts(np.exp(logs))
+    at_dose = _logs(run.counts[first])
+    counts = run.counts.copy()
+
+    def uncertain(rows: Matrix) -> Matrix:
+        return np.exp(model.discrepancy.apply(_logs(rows), at_dose, model.residual_log_sd, seed))
+
+    _change_rows(counts[first:], uncertain)
+    return run.with_counts(counts)
 
 
 def summarise(  # noqa: PLR0913 - each argument is one ingredient of the forecast and named at the call
@@ -103,7 +109,7 @@ def summarise(  # noqa: PLR0913 - each argument is one ingredient of the forecas
     before intervals and probabilities are taken, so that these tell the same.
     """
     factor = interval_widening(coverage, compared, program)
-    student_median = np.median(run.counts, axis=1) if run.answer.by_student.any() else None
+    student_median = median_and_interval(run.counts)[0] if run.answer.by_student.any() else None
     run = widened(with_surrogate_error(run, seed), factor)
     median, state_lower, state_upper = median_and_interval(run.counts)
     if student_median is not None:  # the draws of the error may not move the centre
@@ -143,9 +149,26 @@ def widened(run: Trajectories, factor: float) -> Trajectories:
     """The trajectories with their log distance from the median multiplied by ``factor``."""
     if factor == 1.0:
         return run
-    logs = np.log(np.maximum(run.counts, SMALLEST_STATE))
-    centre = np.median(logs, axis=1, keepdims=True)
-    return run.with_counts(np.exp(centre + factor * (logs - centre)))
+    counts = run.counts.copy()
+
+    def spread(rows: Matrix) -> Matrix:
+        logs = _logs(rows)
+        centre = np.median(logs, axis=1, keepdims=True)
+        return np.asarray(np.exp(centre + factor * (logs - centre)))
+
+    _change_rows(counts, spread)
+    return run.with_counts(counts)
+
+
+def _logs(counts: Matrix) -> Matrix:
+    return np.asarray(np.log(np.maximum(counts, SMALLEST_STATE)))
+
+
+def _change_rows(counts: Matrix, change: Callable[[Matrix], Matrix]) -> None:
+    """Change ``counts`` in place, some times after others: what ``change`` needs in between stays small."""
+    for first in range(0, len(counts), TIMES_TOGETHER):
+        rows = slice(first, first + TIMES_TOGETHER)
+        counts[rows] = change(counts[rows])
 
 
 def with_surrogate_error(run: Trajectories, seed: int) -> Trajectories:

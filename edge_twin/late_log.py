@@ -1,6 +1,8 @@
-"""A logger that loads ``logging`` with its first message: a third of a megabyte that a quiet twin never needs."""
+"""A logger that loads ``logging`` with its first warning: a third of a megabyte that a quiet twin never needs."""
 
 from __future__ import annotations
+
+import sys
 
 
 class LateLogger:
@@ -14,10 +16,9 @@ class LateLogger:
         self._name = name
 
     def info(self, message: str, *values: object) -> None:
-        """See ``logging.Logger.info``."""
-        import logging  # noqa: PLC0415 - see the module
-
-        logging.getLogger(self._name).info(message, *values)
+        """See ``logging.Logger.info``; where nobody has loaded ``logging``, nobody can have asked for this level."""
+        if logging := sys.modules.get("logging"):
+            logging.getLogger(self._name).info(message, *values)
 
     def warning(self, message: str, *values: object) -> None:
         """See ``logging.Logger.warning``."""

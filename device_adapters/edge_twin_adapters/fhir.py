@@ -249,7 +249,7 @@ def _read_limit(quantity: Mapping[str, Any], path: str, kind: _Kind) -> dict[str
     comparator = quantity.get("comparator")
     if comparator is None:
         return {}
-    if kind.code != NEUTROPHILS or comparator not in UPPER_LIMIT_SIGNS:
+    if kind.factors is not _COUNT_UNITS or comparator not in UPPER_LIMIT_SIGNS:
         detail = f"{comparator!r} before a value gives a limit, not a value"
         raise _RefusedError("comparator", f"{path}.valueQuantity.comparator", detail)
     return {"comparator": str(comparator)}

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from edge_twin.bundle import Bundle
 from edge_twin.engines.kinds import FRIBERG_TRANSIT, JOST_LEUKOCYTES, QUARTINO_GCSF, kind_of
-from edge_twin.engines.onnxruntime_engine import OnnxRuntimeEngine
 from edge_twin.engines.selection import LITERT, NUMPY, ONNXRUNTIME, Settings, first_right, preferred_order
 from edge_twin.errors import BundleError
 
@@ -96,6 +95,8 @@ def numpy_engine(bundle: Bundle) -> Engine:
 
 
 def _onnxruntime(bundle: Bundle, settings: Settings = ()) -> Engine:
+    from edge_twin.engines.onnxruntime_engine import OnnxRuntimeEngine  # noqa: PLC0415 - memory that numpy can do without
+
     return OnnxRuntimeEngine(bundle, providers=settings)
 
 

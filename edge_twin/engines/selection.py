@@ -11,8 +11,6 @@ from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
 from edge_twin.bundle import Bundle
-from edge_twin.engines.litert_network import LIBRARIES
-from edge_twin.engines.onnx_session import provider_orders
 from edge_twin.errors import BundleError
 from edge_twin.late_log import LateLogger
 
@@ -41,10 +39,14 @@ class Way(NamedTuple):
 def ways(name: str) -> tuple[Way, ...]:
     """All ways to run the engine ``name`` on this device, the fastest first."""
     if name == ONNXRUNTIME:
+        from edge_twin.engines.onnx_session import provider_orders  # noqa: PLC0415 - memory that numpy can do without
+
         *accelerated, processor = provider_orders()
         fast = (Way(f"{name} on {providers[0]}", providers) for providers in accelerated)
         return (*fast, Way(name, processor))
     if name == LITERT:
+        from edge_twin.engines.litert_network import LIBRARIES  # noqa: PLC0415 - as above
+
         first, *others = LIBRARIES
         return (Way(name, (first,)), *(Way(f"{name} in {library}", (library,)) for library in others))
     return (Way(name, ()),)

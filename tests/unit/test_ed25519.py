@@ -71,7 +71,7 @@ def test_another_length_is_refused(key: int, signature: int) -> None:
     assert not ed25519.verifies(secrets.token_bytes(key), b"", secrets.token_bytes(signature))
 
 
-def test_a_library_that_answers_wrong_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hz_bundle_08_a_library_that_answers_wrong_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ed25519, "openssl_verifier", lambda: lambda *_parts: True)
     ed25519.verifier.cache_clear()
     try:

@@ -74,7 +74,7 @@ def test_anything_else_is_refused(content: bytes) -> None:
         read_arrays(content)
 
 
-def test_a_compressed_bomb_is_refused_before_it_swells() -> None:
+def test_hz_bundle_09_a_compressed_bomb_is_refused_before_it_swells() -> None:
     bomb = saved(compressed=True, a=np.zeros(4 * MAX_EXPANDED_BYTES // 8))
     assert len(bomb) < MAX_EXPANDED_BYTES / 100
     with pytest.raises(ValueError, match="too large"):

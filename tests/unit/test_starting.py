@@ -25,6 +25,7 @@ from edge_twin_app.starting import ModelStart
 from edge_twin_models import bundle_path, development_key
 
 NAME = "neutropenia"
+SHIPPED = load_bundle(bundle_path(NAME)).version
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 
 
@@ -70,7 +71,7 @@ def test_without_an_installed_version_the_shipped_one_runs_and_nothing_is_record
     models: InstalledModels, output: TwinOutput
 ) -> None:
     run = Run(models)
-    assert run.open().version == 1
+    assert run.open().version == SHIPPED
     run.start.stepped(output)
     assert (models.names(), run.notes) == ((), [])
 
@@ -102,7 +103,7 @@ def test_a_crash_loop_of_the_first_version_ever_leaves_the_shipped_one(models: I
     models.install(released(7))
     crash(models)
     run = Run(models)
-    assert run.open().version == 1
+    assert run.open().version == SHIPPED
     assert run.notes == ["crash_loop neutropenia version 7: the shipped bundle takes over"]
 
 

@@ -177,7 +177,7 @@ def test_hz_count_02_a_count_of_zero_is_a_count_and_a_flag(twin_input: TwinInput
 
 
 @pytest.mark.parametrize(("limit", "raised"), [(0.1, True), (0.5, True), (1.0, False)])
-def test_hz_count_02_a_count_below_the_limit_of_the_laboratory_is_flagged(
+def test_hz_count_04_a_count_below_the_limit_of_the_laboratory_is_flagged(
     twin_input: TwinInput, count: Count, limit: float, *, raised: bool
 ) -> None:
     below = replace(count(limit, twin_input.now - timedelta(minutes=1)), attributes={"comparator": "<"})
