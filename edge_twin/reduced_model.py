@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from edge_twin.bundle import Bundle, outside_envelope, prior_sample
 from edge_twin.engines import Engine, kind_of
+from edge_twin.engines.kinds import KINDS
 from edge_twin.errors import BundleError
 from edge_twin.exposure import DoseEvent, exposure_grid
 
@@ -72,8 +73,14 @@ class ReducedModel:
         """Whether the dosing lies inside the validity envelope."""
         return not outside_envelope(self.bundle, doses=doses)
 
-    def drug_effect(self, doses: Sequence[DoseEvent]) -> float:
-        """Time integral of the drug effect that these doses have for a slope of one; 0 for none."""
+    def drug_effect(self, doses: Sequence[DoseEvent]) -> float | None:
+        """Time integral of the drug effect that these doses have for a slope of one.
+
+        Returns:
+            0 for no dose; None for a learned operator, which holds no equation of the effect.
+        """
+        if self.bundle.engine.kind not in KINDS:
+            return None
         if not doses:
             return 0.0
         first, last = min(d.start_day for d in doses), max(d.start_day + d.infusion_days for d in doses)
