@@ -16,6 +16,7 @@ class CodeSystem(StrEnum):
 
     LOINC = "http://loinc.org"
     MDC = "urn:iso:std:iso:11073:10101"
+    PROJECT = "urn:edge-twin:code"  # what neither of the two has a code for
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,20 @@ _REGISTRY = (
     # Far above any consolidation; hyperleukocytosis of acute leukaemia is still plausible.
     Code(CodeSystem.LOINC, "6690-2", "leukocyte_count", "10*9/L", 0.0, 1000.0, "assumed"),
     Code(CodeSystem.LOINC, "55423-8", "steps", "{steps}", 0.0, 100_000.0, "assumed"),
+    # Between two pulses in the light of a wrist or arm sensor: not an RR interval of the heart's currents.
+    Code(CodeSystem.PROJECT, "pulse_interval", "pulse_interval", "ms", 200.0, 4000.0, "assumed"),
+)
+
+# What is sampled many times a second. The range is the sensor's, not a person's.
+_WAVEFORMS = (
+    Code(CodeSystem.MDC, "131328", "ecg", "uV", -8_388_608.0, 8_388_607.0, "24-bit sample of Polar PMD"),
+    Code(CodeSystem.MDC, "150452", "photoplethysmogram", "{count}", -8_388_608.0, 8_388_607.0, "as above"),
+    Code(CodeSystem.PROJECT, "acceleration", "acceleration", "m[g]", -32_768.0, 32_767.0, "assumed"),
+    Code(CodeSystem.PROJECT, "angular_velocity", "angular_velocity", "deg/s", -4000.0, 4000.0, "assumed"),
+    Code(CodeSystem.PROJECT, "magnetic_field", "magnetic_field", "G", -100.0, 100.0, "assumed"),
+    Code(CodeSystem.LOINC, "39106-0", "skin_temperature", "Cel", 0.0, 60.0, "assumed"),
+    Code(CodeSystem.PROJECT, "device_temperature", "device_temperature", "Cel", -40.0, 100.0, "assumed"),
+    Code(CodeSystem.PROJECT, "device_pressure", "device_pressure", "bar", 0.0, 20.0, "assumed"),
 )
 
 _BY_NAME = {code.name: code for code in _REGISTRY}
@@ -66,6 +81,18 @@ BODY_TEMPERATURE = _BY_NAME["body_temperature"]
 NEUTROPHILS = _BY_NAME["absolute_neutrophil_count"]
 LEUKOCYTES = _BY_NAME["leukocyte_count"]
 STEPS = _BY_NAME["steps"]
+PULSE_INTERVAL = _BY_NAME["pulse_interval"]
+
+_WAVEFORM_BY_NAME = {code.name: code for code in _WAVEFORMS}
+
+ECG = _WAVEFORM_BY_NAME["ecg"]
+PHOTOPLETHYSMOGRAM = _WAVEFORM_BY_NAME["photoplethysmogram"]
+ACCELERATION = _WAVEFORM_BY_NAME["acceleration"]
+ANGULAR_VELOCITY = _WAVEFORM_BY_NAME["angular_velocity"]
+MAGNETIC_FIELD = _WAVEFORM_BY_NAME["magnetic_field"]
+SKIN_TEMPERATURE = _WAVEFORM_BY_NAME["skin_temperature"]
+DEVICE_TEMPERATURE = _WAVEFORM_BY_NAME["device_temperature"]
+DEVICE_PRESSURE = _WAVEFORM_BY_NAME["device_pressure"]
 
 
 def names() -> tuple[str, ...]:
@@ -76,6 +103,11 @@ def names() -> tuple[str, ...]:
 def by_name(name: str) -> Code | None:
     """The code with this short name, or None."""
     return _BY_NAME.get(name)
+
+
+def waveform_by_name(name: str) -> Code | None:
+    """The code of a waveform with this short name, or None; a waveform is never a single observation."""
+    return _WAVEFORM_BY_NAME.get(name)
 
 
 def by_code(system: str, code: str) -> Code | None:

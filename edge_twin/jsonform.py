@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from edge_twin.contract import Posterior, TwinOutput
+from edge_twin.observation import Waveform
 
 SIGNIFICANT_DIGITS = 9
 
@@ -56,6 +57,22 @@ def output_form(output: TwinOutput) -> dict[str, Any]:
     """A step's output as JSON values; the ensemble itself is reduced to mean and standard deviation."""
     form = {field.name: plain(getattr(output, field.name)) for field in fields(output) if field.name != "posterior"}
     return {**form, "posterior": _posterior_form(output.posterior)}
+
+
+def waveform_form(waveform: Waveform) -> dict[str, Any]:
+    """A waveform as JSON values; samples are not rounded, since they are what the device said."""
+    return {
+        "id": waveform.id,
+        "code": waveform.code.name,
+        "unit": waveform.code.unit,
+        "start": time_text(waveform.start),
+        "period_s": waveform.period_s,
+        "channels": list(waveform.channels),
+        "samples": [list(row) for row in waveform.samples],
+        "source": waveform.source,
+        "quality": waveform.quality.value,
+        "attributes": dict(waveform.attributes),
+    }
 
 
 def _posterior_form(posterior: Posterior | None) -> dict[str, Any] | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,14 +21,14 @@ from edge_twin.errors import EdgeTwinError
 from edge_twin.features import Feature
 from edge_twin.features.calendar import day_bounds, local_date
 from edge_twin.jsonform import output_form
-from edge_twin.observation import DeviceEvent, DeviceEventKind, Observation
+from edge_twin.observation import DeviceEvent, DeviceEventKind, Observation, Waveform
 from edge_twin.program import Program
 from edge_twin.store import FlagChange, Store
 from edge_twin.twin import advance
 
 log = logging.getLogger(__name__)
 
-Item = Observation | DeviceEvent
+Item = Observation | Waveform | DeviceEvent
 QUEUE_SIZE = 4096  # about an hour of beats from one strap
 BATCH_SIZE = 512  # one durable commit costs as much as some hundred rows
 RESTART_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)  # the last one repeats
@@ -190,9 +191,20 @@ class Runtime:
             self.store.add_events(events)
             for event in events:
                 self.store.count(f"event_{event.kind}")
+            self._count_waveforms(batch)
             self._compare(new)
         self._touched |= {self._day_of(o) for o in new}
         return any(o.code in _PROMPT for o in new) or self._is_new_day(new)
+
+    def _count_waveforms(self, batch: Sequence[Item]) -> None:
+        """Waveforms are counted and not kept: a day of one ECG lead is eleven million samples."""
+        counted: Counter[str] = Counter()
+        for item in batch:
+            if isinstance(item, Waveform):
+                counted[f"waveforms_{item.code.name}"] += 1
+                counted[f"samples_{item.code.name}"] += len(item.samples)
+        for name, number in counted.items():
+            self.store.count(name, number)
 
     def _compare(self, new: Sequence[Observation]) -> None:
         """Hold each new count against the interval that was forecast before it came."""

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from edge_twin.codes import BODY_TEMPERATURE, HEART_RATE, RR_INTERVAL
 from edge_twin.errors import ObservationError
-from edge_twin.observation import DeviceEvent, DeviceEventKind, Observation, Quality, Site
+from edge_twin.observation import DeviceEvent, DeviceEventKind, Observation, Quality, Site, Waveform
 from edge_twin_adapters.ble.decode import DECODERS, decode
 from edge_twin_adapters.ble.frame import DecodeContext, long_uuid, short_uuid
 from edge_twin_adapters.ble.heart_rate import encode_heart_rate, pack_beats
@@ -316,7 +316,7 @@ def test_battery_speaks_up_below_twenty_percent() -> None:
 
 def test_unknown_characteristic() -> None:
     assert refusal("2A5F", "00").reason == "unknown_characteristic"
-    assert refusal("fb005c82-02e7-f387-1cad-8acd2d8df0c8", "00").reason == "unknown_characteristic"
+    assert refusal("fb005c84-02e7-f387-1cad-8acd2d8df0c8", "00").reason == "unknown_characteristic"
 
 
 def test_uuids_are_compared_in_one_form() -> None:
@@ -344,7 +344,8 @@ def test_any_bytes_are_decoded_or_refused(characteristic: str, payload: bytes, z
     except DecodeError as error:
         offset = error.offset
     assert 0 <= offset <= len(payload)
-    assert all(item.time <= RECEIVED + timedelta(minutes=10) for item in items)
+    times = [item.end if isinstance(item, Waveform) else item.time for item in items]
+    assert all(time <= RECEIVED + timedelta(minutes=10) for time in times)
 
 
 @given(st.binary(max_size=16))

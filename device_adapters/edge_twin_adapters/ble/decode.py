@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
 
-from edge_twin_adapters.ble import battery, heart_rate, thermometer
+from edge_twin_adapters.ble import battery, heart_rate, polar, polar_control, thermometer
 from edge_twin_adapters.ble.frame import DecodeContext, Decoder, Item, short_uuid
 from edge_twin_adapters.errors import DecodeError
 
@@ -18,6 +18,8 @@ DECODERS: Mapping[str, Decoder] = MappingProxyType(
         heart_rate.CHARACTERISTIC: heart_rate.decode_heart_rate,
         thermometer.CHARACTERISTIC: thermometer.decode_temperature,
         battery.CHARACTERISTIC: battery.decode_battery,
+        polar.CHARACTERISTIC: polar.decode_pmd,
+        polar_control.CHARACTERISTIC: polar_control.decode_control_point,
     }
 )
 
@@ -40,7 +42,7 @@ def decode(
         context: provenance and what the payload leaves open.
 
     Returns:
-        Observations and device events, oldest first; empty when the value says nothing new.
+        Observations, waveforms and device events, oldest first; empty when the value says nothing new.
 
     Raises:
         DecodeError: with the offset of the field that is wrong; nothing of the payload was used.
