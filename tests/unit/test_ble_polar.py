@@ -31,7 +31,7 @@ from edge_twin_adapters.ble.polar import (
 )
 from edge_twin_adapters.ble.polar_layout import LAYOUTS
 from edge_twin_adapters.ble.polar_ppi import Pulse, encode_pulses
-from edge_twin_adapters.ble.polar_stream import Measurement, PmdStream
+from edge_twin_adapters.ble.polar_stream import LARGEST_FACTOR, Measurement, PmdStream
 from edge_twin_adapters.ble.polar_time import EPOCH, Spacing, spacing
 from edge_twin_adapters.errors import AdapterError, DecodeError
 
@@ -391,9 +391,10 @@ def test_frames_that_are_refused_whole(payload: str, reason: str, offset: int) -
     assert (error.reason, error.offset) == (reason, offset)
 
 
-def test_a_number_that_overflows_is_refused() -> None:
-    error = refusal(header(5, 0x81) + "ffff7f7f" * 3, running(Measurement.GYRO, factor=1e300))
-    assert error.reason == "not_a_number"
+def test_the_largest_numbers_there_are_stay_numbers() -> None:
+    turn = wave(header(5, 0x81) + "ffff7f7f" * 3, running(Measurement.GYRO, factor=LARGEST_FACTOR))
+    (largest,) = struct.unpack("<f", bytes.fromhex("ffff7f7f"))
+    assert turn.samples == ((largest * LARGEST_FACTOR,) * 3,)
 
 
 def test_a_time_of_reception_without_zone_is_refused() -> None:
@@ -403,7 +404,8 @@ def test_a_time_of_reception_without_zone_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "known", [{"rate_hz": 0.0}, {"rate_hz": float("nan")}, {"factor": 0.0}, {"factor": float("inf")}]
+    "known",
+    [{"rate_hz": 0.0}, {"rate_hz": float("nan")}, {"factor": 0.0}, {"factor": float("inf")}, {"factor": float("nan")}],
 )
 def test_settings_that_no_sensor_has(known: dict[str, float]) -> None:
     with pytest.raises(AdapterError) as caught:

@@ -130,9 +130,11 @@ def _plain(numbers: Rows, layout: Layout) -> NDArray[np.float64]:
 
 def _scaled(numbers: Rows, layout: Layout, stream: PmdStream) -> NDArray[np.float64]:
     factor = (1.0 if stream.factor is None else stream.factor) * layout.scale
-    # What overflows is no finite number and is refused as such.
-    with np.errstate(over="ignore", invalid="ignore"):
-        values: NDArray[np.float64] = _plain(numbers, layout) * factor / layout.divisor
+    values = _plain(numbers, layout)
+    if factor != 1.0:
+        values *= factor
+    if layout.divisor != 1.0:
+        values /= layout.divisor
     return values
 
 

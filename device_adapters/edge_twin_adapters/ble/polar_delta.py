@@ -52,7 +52,8 @@ def read_compressed(reader: Reader, channels: int, width: int) -> Rows:
     blocks = [read_integers(reader.take(channels * width, "reference sample"), width).reshape(1, channels)]
     while reader.remaining:
         blocks.append(_read_block(reader, channels))
-    return np.cumsum(np.concatenate(blocks), axis=0)
+    samples: Rows = np.add.accumulate(np.concatenate(blocks))
+    return samples
 
 
 def _read_block(reader: Reader, channels: int) -> Rows:

@@ -6,7 +6,6 @@ A data frame leaves both out. Source of the protocol: polarofficial/polar-ble-sd
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -14,6 +13,7 @@ from edge_twin_adapters.errors import AdapterError
 
 # From one sample in twenty minutes to far above any stream of the SDK, which ends at 416 Hz.
 SLOWEST_HZ, FASTEST_HZ = 1e-3, 1e5
+LARGEST_FACTOR = 3.5e38  # FACTOR is single precision
 
 
 class Measurement(IntEnum):
@@ -55,5 +55,5 @@ class PmdStream:
     def __post_init__(self) -> None:
         if self.rate_hz is not None and not SLOWEST_HZ <= self.rate_hz <= FASTEST_HZ:
             raise AdapterError(f"no sensor samples at {self.rate_hz} Hz", reason="out_of_range")
-        if self.factor is not None and not (math.isfinite(self.factor) and self.factor > 0):
+        if self.factor is not None and not 0 < self.factor <= LARGEST_FACTOR:
             raise AdapterError(f"{self.factor} is no factor of a sensor", reason="out_of_range")
