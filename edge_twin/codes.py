@@ -16,7 +16,7 @@ class CodeSystem(StrEnum):
 
     LOINC = "http://loinc.org"
     MDC = "urn:iso:std:iso:11073:10101"
-    PROJECT = "urn:edge-twin:code"  # what neither of the two has a code for
+    LOCAL = "urn:edge-twin:observation"  # neither LOINC nor MDC was found to have a code
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +57,23 @@ _REGISTRY = (
     Code(CodeSystem.LOINC, "6690-2", "leukocyte_count", "10*9/L", 0.0, 1000.0, "assumed"),
     Code(CodeSystem.LOINC, "55423-8", "steps", "{steps}", 0.0, 100_000.0, "assumed"),
     # Between two pulses in the light of a wrist or arm sensor: not an RR interval of the heart's currents.
-    Code(CodeSystem.PROJECT, "pulse_interval", "pulse_interval", "ms", 200.0, 4000.0, "assumed"),
+    Code(CodeSystem.LOCAL, "pulse-interval", "pulse_interval", "ms", 200.0, 4000.0, "assumed"),
+    # Gas sensors (electronic nose) and what some of them make of it.
+    Code(CodeSystem.LOCAL, "gas-resistance", "gas_resistance", "Ohm", 1.0, 1e9, "assumed"),
+    Code(CodeSystem.LOCAL, "air-quality-index", "air_quality_index", "{index}", 0.0, 500.0, "assumed"),
+    Code(CodeSystem.LOCAL, "voc-mass-concentration", "voc_mass_concentration", "ug/m3", 0.0, 65_535.0, "assumed"),
 )
 
 # What is sampled many times a second. The range is the sensor's, not a person's.
 _WAVEFORMS = (
     Code(CodeSystem.MDC, "131328", "ecg", "uV", -8_388_608.0, 8_388_607.0, "24-bit sample of Polar PMD"),
     Code(CodeSystem.MDC, "150452", "photoplethysmogram", "{count}", -8_388_608.0, 8_388_607.0, "as above"),
-    Code(CodeSystem.PROJECT, "acceleration", "acceleration", "m[g]", -32_768.0, 32_767.0, "assumed"),
-    Code(CodeSystem.PROJECT, "angular_velocity", "angular_velocity", "deg/s", -4000.0, 4000.0, "assumed"),
-    Code(CodeSystem.PROJECT, "magnetic_field", "magnetic_field", "G", -100.0, 100.0, "assumed"),
+    Code(CodeSystem.LOCAL, "acceleration", "acceleration", "m[g]", -32_768.0, 32_767.0, "assumed"),
+    Code(CodeSystem.LOCAL, "angular-velocity", "angular_velocity", "deg/s", -4000.0, 4000.0, "assumed"),
+    Code(CodeSystem.LOCAL, "magnetic-field", "magnetic_field", "G", -100.0, 100.0, "assumed"),
     Code(CodeSystem.LOINC, "39106-0", "skin_temperature", "Cel", 0.0, 60.0, "assumed"),
-    Code(CodeSystem.PROJECT, "device_temperature", "device_temperature", "Cel", -40.0, 100.0, "assumed"),
-    Code(CodeSystem.PROJECT, "device_pressure", "device_pressure", "bar", 0.0, 20.0, "assumed"),
+    Code(CodeSystem.LOCAL, "device-temperature", "device_temperature", "Cel", -40.0, 100.0, "assumed"),
+    Code(CodeSystem.LOCAL, "device-pressure", "device_pressure", "bar", 0.0, 20.0, "assumed"),
 )
 
 _BY_NAME = {code.name: code for code in _REGISTRY}
@@ -82,6 +86,9 @@ NEUTROPHILS = _BY_NAME["absolute_neutrophil_count"]
 LEUKOCYTES = _BY_NAME["leukocyte_count"]
 STEPS = _BY_NAME["steps"]
 PULSE_INTERVAL = _BY_NAME["pulse_interval"]
+GAS_RESISTANCE = _BY_NAME["gas_resistance"]
+AIR_QUALITY_INDEX = _BY_NAME["air_quality_index"]
+VOC_MASS_CONCENTRATION = _BY_NAME["voc_mass_concentration"]
 
 _WAVEFORM_BY_NAME = {code.name: code for code in _WAVEFORMS}
 

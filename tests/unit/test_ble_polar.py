@@ -328,15 +328,16 @@ def test_ppi_vector() -> None:
     [
         (False, None, Quality.GOOD),
         (False, True, Quality.GOOD),
-        (False, False, Quality.QUESTIONABLE),
-        (True, None, Quality.QUESTIONABLE),
-        (True, True, Quality.QUESTIONABLE),
+        (False, False, Quality.INVALID),
+        (True, None, Quality.INVALID),
+        (True, True, Quality.INVALID),
     ],
 )
 def test_polars_rule_what_to_discard_is_carried(blocker: bool, contact: bool | None, quality: Quality) -> None:  # noqa: FBT001
     content = encode_pulses([Pulse(60, 1000, 5, blocker, contact)])
     rate, interval = pulses(encode_header(PmdHeader(Measurement.PPI, 0, 0, compressed=False)) + content)
     assert (rate.quality, interval.quality) == (quality, quality)
+    assert rate.is_usable == interval.is_usable == (quality is Quality.GOOD)
 
 
 def test_pulses_follow_each_other() -> None:

@@ -102,15 +102,11 @@ def test_response_vectors() -> None:
 
 
 @pytest.mark.parametrize("status", list(Status))
-def test_every_status_but_success_is_told(status: Status) -> None:
+def test_every_status_is_told(status: Status) -> None:
     response = Response(Command.START, Measurement.ECG, status, more=False, parameters=b"")
-    events = told(encode_response(response))
+    detail = f"command=start stream=ecg status={status.name.lower()}"
     assert read_response(encode_response(response)) == response
-    if status is Status.SUCCESS:
-        assert events == []
-    else:
-        detail = f"{status.name.lower()} command=start stream=ecg"
-        assert events == [DeviceEvent(DeviceEventKind.REFUSED, RECEIVED, "h10", detail)]
+    assert told(encode_response(response)) == [DeviceEvent(DeviceEventKind.CONTROL, RECEIVED, "h10", detail)]
 
 
 @pytest.mark.parametrize(
@@ -156,7 +152,8 @@ def test_features() -> None:
     assert read_features(bytes.fromhex("0f0500")) == h10
     assert encode_features(h10).hex() == "0f0500" + "00" * 14
     assert read_features(bytes.fromhex("0fef7e")) == frozenset(Measurement)
-    assert told(encode_features(h10)) == []
+    assert told(encode_features(h10))[0].detail == "measurements=ecg,acc"
+    assert told(encode_features(frozenset()))[0].detail == "measurements=none"
     with pytest.raises(DecodeError) as caught:
         read_features(b"\xf0\x05\x00")
     assert caught.value.reason == "not_features"

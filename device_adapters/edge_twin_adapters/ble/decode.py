@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
 
-from edge_twin_adapters.ble import battery, heart_rate, polar, polar_control, thermometer
+from edge_twin_adapters.ble import battery, heart_rate, polar, polar_control, thermometer, vendor
 from edge_twin_adapters.ble.frame import DecodeContext, Decoder, Item, short_uuid
 from edge_twin_adapters.errors import DecodeError
 
@@ -48,7 +48,10 @@ def decode(
         DecodeError: with the offset of the field that is wrong; nothing of the payload was used.
         ObservationError: ``naive_time`` for a ``received`` without time zone.
     """
-    decoder = DECODERS.get(short_uuid(characteristic))
-    if decoder is None:
-        raise DecodeError(f"no decoder for {characteristic}", reason="unknown_characteristic", offset=0)
-    return decoder(bytes(payload), received, context or _DEFAULT_CONTEXT)
+    context = context or _DEFAULT_CONTEXT
+    uuid = short_uuid(characteristic)
+    if (decoder := DECODERS.get(uuid)) is not None:
+        return decoder(bytes(payload), received, context)
+    if (described := context.vendor.get(uuid)) is not None:
+        return vendor.decode_vendor(described, bytes(payload), received, context)
+    raise DecodeError(f"no decoder for {characteristic}", reason="unknown_characteristic", offset=0)

@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from edge_twin.observation import DeviceEvent, Observation, Site, Waveform
 from edge_twin_adapters.ble.polar_stream import Measurement, PmdStream
+from edge_twin_adapters.ble.vendor_map import VendorMap
 from edge_twin_adapters.errors import DecodeError
 
 Item = Observation | Waveform | DeviceEvent
@@ -21,7 +22,11 @@ _BASE_UUID_TAIL = "-0000-1000-8000-00805f9b34fb"
 _SHORT_UUID_DIGITS = 4
 
 
-def _nothing() -> Mapping[Measurement, PmdStream]:
+def _no_streams() -> Mapping[Measurement, PmdStream]:
+    return MappingProxyType({})
+
+
+def _no_map() -> VendorMap:
     return MappingProxyType({})
 
 
@@ -42,6 +47,7 @@ class DecodeContext:
         clock_offset: what to add to the reading of a Polar sensor's clock, taken as UTC, to get the host's
             time (from a regression over many frames); None when it is not known.
         polar: the running measurements of a Polar sensor; see :func:`polar.following`.
+        vendor: characteristics that a vendor map describes; see :mod:`vendor_map`.
     """
 
     source: str = "ble"
@@ -50,7 +56,8 @@ class DecodeContext:
     clock_tolerance: timedelta = timedelta(minutes=10)
     max_age: timedelta = timedelta(days=31)
     clock_offset: timedelta | None = None
-    polar: Mapping[Measurement, PmdStream] = field(default_factory=_nothing)
+    polar: Mapping[Measurement, PmdStream] = field(default_factory=_no_streams)
+    vendor: VendorMap = field(default_factory=_no_map)
 
 
 Decoder = Callable[[bytes, datetime, DecodeContext], list[Item]]

@@ -263,28 +263,28 @@ def encode_stopped(measurements: Sequence[Measurement]) -> bytes:
 
 
 def decode_control_point(payload: bytes, received: datetime, context: DecodeContext) -> list[Item]:
-    """What the control point tells of its own accord or as a refusal; successes and features tell nothing.
+    """What the control point says, as events.
 
-    A ``GAP`` without end for each stream that the sensor stopped (``measurement_stopped stream=``), a
-    ``REFUSED`` for a request that failed (the status in snake_case, ``command=``, ``stream=``).
+    A ``CONTROL`` for an answer (``command= stream= status=``, the status in snake_case), a ``STATUS`` for the
+    features (``measurements=``), and a ``GAP`` without end for each stream that the sensor stopped of its own
+    accord (``measurement_stopped stream=``).
 
     Raises:
         DecodeError: see :func:`read_response` and :func:`read_features`; ``truncated`` for a stop that
             names no stream.
         ObservationError: ``naive_time``.
     """
+    received = as_utc(received)
     first = Reader(payload).u8("code")
-    if first == _FEATURES:
-        read_features(payload)
-        return []
     if first == _STOPPED:
-        return _stopped(payload, as_utc(received), context)
+        return _stopped(payload, received, context)
+    if first == _FEATURES:
+        names = ",".join(kind.name.lower() for kind in sorted(read_features(payload))) or "none"
+        return [DeviceEvent(DeviceEventKind.STATUS, received, context.source, f"measurements={names}")]
     response = read_response(payload)
-    if response.status is Status.SUCCESS:
-        return []
     stream = "none" if response.measurement is None else response.measurement.name.lower()
-    detail = f"{response.status.name.lower()} command={response.command.name.lower()} stream={stream}"
-    return [DeviceEvent(DeviceEventKind.REFUSED, as_utc(received), context.source, detail)]
+    detail = f"command={response.command.name.lower()} stream={stream} status={response.status.name.lower()}"
+    return [DeviceEvent(DeviceEventKind.CONTROL, received, context.source, detail)]
 
 
 def _stopped(payload: bytes, received: datetime, context: DecodeContext) -> list[Item]:

@@ -46,7 +46,7 @@ class Pulse:
 
 
 def read_pulses(reader: Reader, time_ns: int, received: datetime, context: DecodeContext) -> list[Item]:
-    """A heart rate and an interval (ms) for each pulse, oldest first; those not trusted are questionable.
+    """A heart rate and an interval (ms) for each pulse, oldest first; those not trusted are invalid.
 
     The last pulse was at the frame's time, each earlier one before it by the intervals between. Attributes:
     ``blocker`` (``yes``/``no``), ``contact`` where the sensor can tell, ``error_ms``, and those of
@@ -81,7 +81,7 @@ def _observations(
     remarks = attributes | {"blocker": "yes" if pulse.blocker else "no", "error_ms": str(pulse.error_ms)}
     if pulse.contact is not None:
         remarks["contact"] = "yes" if pulse.contact else "no"
-    quality = Quality.GOOD if pulse.is_trusted else Quality.QUESTIONABLE
+    quality = Quality.GOOD if pulse.is_trusted else Quality.INVALID
     return [
         observe(
             code,
