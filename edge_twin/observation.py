@@ -28,7 +28,8 @@ class Quality(StrEnum):
     """How far a value may be trusted; only ``GOOD`` and ``QUESTIONABLE`` reach a feature."""
 
     GOOD = "good"
-    QUESTIONABLE = "questionable"  # the device itself doubts it (no skin contact, from storage, ...)
+    QUESTIONABLE = "questionable"  # the device itself doubts it (from storage, early estimate, ...)
+    INVALID = "invalid"  # the device calls it no measurement (no contact, movement, test data); kept, never used
     IMPLAUSIBLE = "implausible"  # outside the plausible range of its code; kept, never used
 
 
@@ -91,7 +92,7 @@ class Observation:
     @property
     def is_usable(self) -> bool:
         """Whether a feature or the twin may use the value."""
-        return self.quality is not Quality.IMPLAUSIBLE
+        return self.quality is Quality.GOOD or self.quality is Quality.QUESTIONABLE
 
     @property
     def site(self) -> Site:
@@ -112,15 +113,15 @@ def observe(  # noqa: PLR0913 - one keyword for each field of an observation, na
 ) -> Observation:
     """Make an observation from untrusted parts.
 
-    A value outside the plausible range becomes ``IMPLAUSIBLE`` (kept for the record); what is not a
-    number or has no time zone cannot be kept at all.
+    A value outside the plausible range becomes ``IMPLAUSIBLE`` (kept for the record), unless its device
+    already calls it ``INVALID``; what is not a number or has no time zone cannot be kept at all.
 
     Raises:
         ObservationError: ``not_a_number`` for NaN or infinity, ``naive_time`` without a time zone.
     """
     if not math.isfinite(value):
         raise ObservationError(f"{code.name} is not a finite number", reason="not_a_number")
-    if not code.is_plausible(value):
+    if quality is not Quality.INVALID and not code.is_plausible(value):
         quality = Quality.IMPLAUSIBLE
     frozen = MappingProxyType(dict(attributes or {}))
     return Observation(code, value, as_utc(time), source, quality, origin, frozen, sequence)
@@ -168,6 +169,8 @@ class DeviceEventKind(StrEnum):
     GAP = "gap"  # data expected between ``time`` and ``until`` did not arrive
     REFUSED = "refused"  # a frame or record that could not be decoded; ``detail`` says why
     BATTERY_LOW = "battery_low"
+    STATUS = "status"  # what a device says of itself: name, clock, session, sensor; ``detail`` holds key=value words
+    CONTROL = "control"  # the answer of a control point to a command; ``detail`` holds key=value words
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 
 from edge_twin.observation import DeviceEvent, Observation, Site
+from edge_twin_adapters.ble.cgm_feature import CgmFeature
 from edge_twin_adapters.errors import DecodeError
 
 Item = Observation | DeviceEvent
@@ -33,6 +34,8 @@ class DecodeContext:
             and how old a reading is that counts as read from storage. Ten minutes: assumed.
         max_age: the oldest stored reading whose device time is believed; a clock that was never set
             starts years ago. 31 days: assumed.
+        cgm_feature: what the glucose sensor said of itself (2AA8); None when it was not read.
+        cgm_session_start: when its session began (2AAA), aware; its records count minutes from there.
     """
 
     source: str = "ble"
@@ -40,6 +43,8 @@ class DecodeContext:
     site: Site | None = None
     clock_tolerance: timedelta = timedelta(minutes=10)
     max_age: timedelta = timedelta(days=31)
+    cgm_feature: CgmFeature | None = None
+    cgm_session_start: datetime | None = None
 
 
 Decoder = Callable[[bytes, datetime, DecodeContext], list[Item]]
