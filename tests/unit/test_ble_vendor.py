@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import struct
 from datetime import UTC, datetime
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,7 @@ def context(vendor: VendorMap) -> DecodeContext:
 
 
 VENDOR = read_vendor_map(MAP.encode())
+ENOSE = load_vendor_map(Path(str(resources.files("edge_twin_adapters.ble") / "maps" / "enose_bme688.toml")))
 
 
 def read(payload: bytes, vendor: VendorMap = VENDOR) -> list[Item]:
@@ -304,3 +306,39 @@ def test_any_map_is_used_or_refused(characteristics: Any, payload: bytes) -> Non
             decode(uuid, payload, RECEIVED, context=context(vendor))
         except DecodeError:
             continue
+
+
+# The example that is shipped
+
+
+def test_the_electronic_nose_of_the_example() -> None:
+    (vendor,) = ENOSE.values()
+    payload = encode_vendor(vendor, [2431, 98_766, 41_237, 152_340, 3, 1])
+    items = decode(vendor.uuid, payload, RECEIVED, context=context(ENOSE))
+    values = {item.code.name: item.value for item in items if isinstance(item, Observation)}
+    assert values == {
+        "ambient_temperature": 24.31,
+        "air_pressure": 98_766.0,
+        "relative_humidity": 41.237,
+        "gas_resistance": 152_340.0,
+    }
+    assert isinstance(items[3], Observation)
+    assert dict(items[3].attributes) == {
+        "calibration": "bme688-example-1",
+        "field": "gas",
+        "heater_step": "3",
+        "gas_status": "1",
+    }
+
+
+@pytest.mark.parametrize(("status", "quality"), [(1, Quality.GOOD), (3, Quality.QUESTIONABLE), (5, Quality.INVALID)])
+def test_a_nose_that_doubts_itself(status: int, quality: Quality) -> None:
+    (vendor,) = ENOSE.values()
+    payload = encode_vendor(vendor, [-32768, 0, 41_237, 0xFFFFFFFF, 3, status])
+    items = decode(vendor.uuid, payload, RECEIVED, context=context(ENOSE))
+    assert [item.detail for item in items if isinstance(item, DeviceEvent)] == [
+        "not_measured ambient_temperature",
+        "not_measured air_pressure",
+        "heater_not_stable gas_resistance",
+    ]
+    assert [item.quality for item in items if isinstance(item, Observation)] == [quality]
