@@ -7,6 +7,7 @@ ruuvi-sensor-protocols ``dataformat_05.md``; theengs/decoder ``test_ble.cpp``.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -250,11 +251,11 @@ def test_pounds_and_jin_are_converted_exactly() -> None:
         assert (jin.value, jin.attributes["reported"]) == (70.005, "140.01 jin")
 
 
-def test_a_thing_on_the_scale_is_no_body_weight() -> None:
+def test_hz_scale_01_a_thing_on_the_scale_is_no_body_weight() -> None:
     stamp = DateTimeField(2021, 7, 6, 0, 29, 30)
     for encode, uuid in ((encode_first, "181d"), (encode_second, "181b")):
         weight = one(service(uuid, encode(Weighing(14_000, Unit.KILOGRAM, stamp, thing=True))))
-        assert (weight.quality, weight.attributes["load"]) == (Quality.INVALID, "thing")
+        assert (weight.quality, weight.is_usable, weight.attributes["load"]) == (Quality.INVALID, False, "thing")
 
 
 def test_service_data_in_the_layout_of_the_measurement() -> None:
@@ -334,7 +335,7 @@ def test_a_time_of_reception_without_zone_is_refused() -> None:
 
 def test_what_no_sensor_can_send() -> None:
     stamp = DateTimeField(2021, 7, 6, 0, 29, 30)
-    attempts = [
+    attempts: list[tuple[Callable[[], object], str]] = [
         (lambda: encode_pvvx(temperature=40_000, humidity=1), "out_of_range"),
         (lambda: encode_mi_beacon(0x1004, bytes(256)), "out_of_range"),
         (lambda: encode_bthome([(0xF7, 1)]), "unsupported_frame"),

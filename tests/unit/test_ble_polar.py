@@ -225,7 +225,7 @@ def test_samples_stand_where_the_sdk_puts_them() -> None:
     assert two.period_s == pytest.approx(0.019)
 
 
-def test_lost_samples_are_a_gap_and_do_not_stretch_the_rest() -> None:
+def test_hz_wave_01_lost_samples_are_a_gap_and_do_not_stretch_the_rest() -> None:
     context = replace(
         running(Measurement.ECG, rate_hz=100.0, previous_ns=NOW_NS - 700_000_000), clock_offset=timedelta()
     )
@@ -392,6 +392,19 @@ def test_pulses_that_no_sensor_can_send() -> None:
 def test_frames_that_are_refused_whole(payload: str, reason: str, offset: int) -> None:
     error = refusal(payload)
     assert (error.reason, error.offset) == (reason, offset)
+
+
+@pytest.mark.parametrize(
+    ("measurement", "frame_type", "known"),
+    [(Measurement.ACC, 0x80, {}), (Measurement.GYRO, 0x80, {"rate_hz": 52.0}), (Measurement.MAGNETOMETER, 0x80, {})],
+)
+def test_hz_wave_02_without_its_factor_a_compressed_frame_is_refused(
+    measurement: Measurement, frame_type: int, known: dict[str, float]
+) -> None:
+    payload = header(measurement, frame_type) + ACC_REFERENCE
+    error = refusal(payload, running(measurement, **known))
+    assert (error.reason, error.offset) == ("factor_unknown", 10)
+    assert len(wave(payload, running(measurement, factor=1.0, **known)).samples) == 1
 
 
 def test_the_largest_numbers_there_are_stay_numbers() -> None:
