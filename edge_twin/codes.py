@@ -118,7 +118,6 @@ _WAVEFORMS = (
     Code(CodeSystem.LOCAL, "magnetic-field", "magnetic_field", "G", -100.0, 100.0, "assumed"),
     Code(CodeSystem.LOINC, "39106-0", "skin_temperature", "Cel", 0.0, 60.0, "assumed"),
     Code(CodeSystem.LOCAL, "device-temperature", "device_temperature", "Cel", -40.0, 100.0, "assumed"),
-    Code(CodeSystem.LOCAL, "device-pressure", "device_pressure", "bar", 0.0, 20.0, "assumed"),
 )
 
 _BY_NAME = {code.name: code for code in _REGISTRY}
@@ -181,7 +180,6 @@ ANGULAR_VELOCITY = _WAVEFORM_BY_NAME["angular_velocity"]
 MAGNETIC_FIELD = _WAVEFORM_BY_NAME["magnetic_field"]
 SKIN_TEMPERATURE = _WAVEFORM_BY_NAME["skin_temperature"]
 DEVICE_TEMPERATURE = _WAVEFORM_BY_NAME["device_temperature"]
-DEVICE_PRESSURE = _WAVEFORM_BY_NAME["device_pressure"]
 
 
 def names() -> tuple[str, ...]:

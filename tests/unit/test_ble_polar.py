@@ -2,7 +2,7 @@
 
 Vectors: polarofficial/polar-ble-sdk, ``AccDataTest.kt``, ``EcgDataTest.kt``, ``PpgDataTest.kt``,
 ``PpiDataTest.kt``, ``GyrDataTest.kt``, ``MagDataTest.kt``, ``TemperatureDataTest.kt``,
-``PmdTimeStampUtilsTest.kt``.
+``SkinTemperatureDataTest.kt``, ``PmdTimeStampUtilsTest.kt``.
 """
 
 from __future__ import annotations
@@ -115,8 +115,9 @@ def test_raw_temperature_vector() -> None:
     (value,) = struct.unpack("<f", bytes.fromhex("f628c041"))
     room = wave(header(12, 0) + "f628c041")
     assert (room.code, room.samples) == (codes.DEVICE_TEMPERATURE, ((value,),))
-    assert wave(header(7, 0) + "f628c041").code is codes.SKIN_TEMPERATURE
-    assert wave(header(11, 0) + "f628c041").code.unit == "bar"
+    skin = wave("0740ae21ae31b2ee0a00" + "0060ee41")
+    assert (skin.code, skin.samples) == (codes.SKIN_TEMPERATURE, ((29.796875,),))
+    assert skin.attributes["device_time_ns"] == "787762911281000000"
 
 
 # Compressed samples
@@ -160,11 +161,31 @@ def test_light_of_sixteen_channels_keeps_the_status_word_as_it_came() -> None:
     assert (scaled.samples[0][0], scaled.channel("status")) == (2141705 / 2, (float(0xFFC428),))
 
 
-@pytest.mark.parametrize(("frame_type", "channels"), [(0x88, 25), (0x8A, 21)])
-def test_light_of_more_channels(frame_type: int, channels: int) -> None:
-    ppg = wave(header(1, frame_type) + "010000" * channels)
-    assert ppg.samples == ((1.0,) * channels,)
-    assert len(set(ppg.channels)) == channels
+def test_light_of_24_channels_vector() -> None:
+    ppg = wave(
+        header(1, 0x88) + "031001051002ffffff0910040b10050310060510070710080910090b100a03100b05100c07100d09100e0b100f"
+        "0310100510110710120910130b1014031015051016071017091018ffffff" + "0301" + "49922449922449922400"
+    )
+    assert (len(ppg.samples), len(ppg.channels), ppg.channels[-1]) == (2, 25, "status")
+    assert ppg.samples[0][:3] == (69635.0, 135173.0, -1.0)
+    assert ppg.samples[0][23:] == (1576969.0, 16777215.0)
+    assert ppg.samples[1][:2] == (69636.0, 135174.0)
+
+
+def test_light_in_three_colours_vector() -> None:
+    # The first sample of the SDK's frame; its six differences are left away.
+    reference = (
+        "350b186bdf1dc58d1a6ce11a4d931b48ba16a210183bd01b"  # green
+        "321d1e63bd1a08f317fb2f11000100a00714"  # red
+        "c27f19700a22977d19cc0822a0071457f3a5"  # infrared
+        "ffcf03"
+    )
+    ppg = wave("01c06e6a43e161ee0a8a" + reference)
+    assert ppg.samples[0][:8] == (1575733, 1957739, 1740229, 1761644, 1807181, 1489480, 1577122, 1822779)
+    assert ppg.samples[0][8:14] == (1973554, 1752419, 1569544, 1126395, 256, 1312672)
+    assert ppg.samples[0][14:20] == (1671106, 2230896, 1670551, 2230476, 1312672, -5901481)
+    assert ppg.channel("status") == (249855,)
+    assert (ppg.channels[0], ppg.channels[8], ppg.channels[14]) == ("green0", "red0", "infrared0")
 
 
 def test_gyroscope_vectors() -> None:
@@ -382,6 +403,7 @@ def test_pulses_that_no_sensor_can_send() -> None:
         (header(3, 0x80) + "000000000000", "unsupported_frame", 9),
         (header(10, 0) + "00", "unsupported_frame", 9),
         (header(1, 5) + "ffffffff", "unsupported_frame", 9),
+        (header(11, 0) + "ae277b44", "unsupported_frame", 9),
         (header(4, 0), "unsupported_frame", 0),
         (header(12, 0) + "0000c07f", "not_a_number", 10),
         (header(12, 0) + "0000a07f", "not_a_number", 10),

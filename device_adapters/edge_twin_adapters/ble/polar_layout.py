@@ -1,7 +1,8 @@
 """The sample layouts of Polar PMD data frames, by measurement, compression and frame type.
 
 Source: polar-ble-sdk, ``AccData.kt``, ``EcgData.kt``, ``GyrData.kt``, ``MagData.kt``, ``PpgData.kt``,
-``PressureData.kt``, ``SkinTemperatureData.kt``, ``TemperatureData.kt``. Left out, and refused when they come:
+``SkinTemperatureData.kt``, ``TemperatureData.kt``. Left out, and refused when they come: pressure, which the
+SDK calls bar while its own test frames hold 1004.6 and 1028.2;
 ECG types 1 to 3, whose signs and second channel the SDK does not explain; PPG types 4, 5, 6 and 9, which are
 settings of the light source and no samples; location, which the twin has no use for and a patient may not
 want to share; offline heart rate, which only stands in files.
@@ -16,7 +17,6 @@ from types import MappingProxyType
 from edge_twin.codes import (
     ACCELERATION,
     ANGULAR_VELOCITY,
-    DEVICE_PRESSURE,
     DEVICE_TEMPERATURE,
     ECG,
     MAGNETIC_FIELD,
@@ -92,7 +92,5 @@ LAYOUTS: Mapping[tuple[Measurement, bool, int], Layout] = MappingProxyType(
         (Measurement.SKIN_TEMPERATURE, True, 0): Layout(SKIN_TEMPERATURE, _ONE, 4, 1.0, is_float=True),
         (Measurement.TEMPERATURE, False, 0): Layout(DEVICE_TEMPERATURE, _ONE, 4, 1.0, is_float=True),
         (Measurement.TEMPERATURE, True, 0): Layout(DEVICE_TEMPERATURE, _ONE, 4, 1.0, is_float=True),
-        (Measurement.PRESSURE, False, 0): Layout(DEVICE_PRESSURE, _ONE, 4, 1.0, is_float=True),
-        (Measurement.PRESSURE, True, 0): Layout(DEVICE_PRESSURE, _ONE, 4, 1.0, is_float=True),
     }
 )
