@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-# The function takes the place of the module of the same name on this package.
+# The function decode takes the place of the module of the same name on this package.
+from edge_twin_adapters.ble.advertisement import decode_advertisement
 from edge_twin_adapters.ble.decode import decode
 from edge_twin_adapters.ble.frame import DecodeContext
 from edge_twin_adapters.errors import DecodeError
 
-__all__ = ["DecodeContext", "DecodeError", "decode"]
+__all__ = ["DecodeContext", "DecodeError", "decode", "decode_advertisement"]
