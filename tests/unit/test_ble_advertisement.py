@@ -2,7 +2,7 @@
 
 Vectors: custom-components/ble_monitor ``test_atc_parser.py``, ``test_miscale_parser.py`` and
 ``test_xiaomi_parser.py``; bthome.io/format and Bluetooth-Devices/bthome-ble ``test_parser_v2.py``;
-ruuvi-sensor-protocols ``dataformat_05.md``; theengs/decoder ``test_ble.cpp``.
+ruuvi-sensor-protocols ``dataformat_05.md``; theengs/decoder ``test_ble.cpp``; pvvx/ATC_MiThermometer issue 19.
 """
 
 from __future__ import annotations
@@ -109,6 +109,7 @@ def test_below_freezing() -> None:
             {AMBIENT_TEMPERATURE: 18.0, RELATIVE_HUMIDITY: 66.1, BATTERY_LEVEL: 59.0},
         ),
         ("3020aa01a3" + "00" * 7, {}),
+        ("3820aa01a3" + "00" * 7, {}),  # says that it encrypts, and holds nothing
         ("7020aa01a3" + "00" * 6 + "20" + "00" + "04100209ff", {AMBIENT_TEMPERATURE: -24.7}),
     ],
 )

@@ -2,7 +2,7 @@
 
 Layouts, each checked against the tests of custom-components/ble_monitor or of theengs/decoder:
 
-- ATC1441 and pvvx firmware (service data 181A): pvvx/ATC_MiThermometer, README; ble_monitor ``atc.py``.
+- ATC1441 and pvvx firmware (service data 181A): ble_monitor ``atc.py``; esphome ``pvvx_mithermometer.cpp``.
 - Xiaomi MiBeacon (service data FE95), unencrypted: ble_monitor ``xiaomi.py``; theengs ``LYWSDCGQ_json.h``.
 - RuuviTag data format 5 (manufacturer 0499): ruuvi/ruuvi-sensor-protocols, ``dataformat_05.md``.
 """
@@ -101,7 +101,7 @@ def decode_mi_beacon(payload: bytes, received: datetime, context: DecodeContext)
     reader = Reader(payload)
     control, product = reader.u16("frame control"), reader.u16("product id")
     counter = reader.u8("frame counter")
-    if control & _MI_ENCRYPTED:
+    if control & _MI_OBJECT and control & _MI_ENCRYPTED:
         raise DecodeError("the sensor encrypts, and no key is held", reason="encrypted", offset=0)
     if control & _MI_ADDRESS:
         reader.take(_ADDRESS_BYTES, "address")
