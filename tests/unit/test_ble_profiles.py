@@ -404,14 +404,14 @@ def test_scale_payloads_that_are_refused(characteristic: str, payload: str, refu
 
 
 def test_what_a_scale_cannot_say() -> None:
-    for wrong in (
-        lambda: encode_weight(Decimal("70.001")),
-        lambda: encode_weight(Decimal(-1)),
-        lambda: encode_weight(Decimal(70), height=Decimal("1.8")),
-        lambda: encode_body_composition(Decimal(20), {codes.STEPS: Decimal(1)}),
-    ):
-        with pytest.raises(AdapterError):
-            wrong()
+    with pytest.raises(AdapterError, match="no multiple"):
+        encode_weight(Decimal("70.001"))
+    with pytest.raises(AdapterError, match="does not fit"):
+        encode_weight(Decimal(-1))
+    with pytest.raises(AdapterError, match="go together"):
+        encode_weight(Decimal(70), height=Decimal("1.8"))
+    with pytest.raises(AdapterError, match="no field for steps"):
+        encode_body_composition(Decimal(20), {codes.STEPS: Decimal(1)})
 
 
 # Running pod, air, device
