@@ -94,8 +94,9 @@ def _saturations(observations: Sequence[Observation]) -> list[Observation]:
 def _window_features(beats: Sequence[Observation], zone: ZoneInfo) -> Iterator[Feature]:
     for window in _windows(beats, zone):
         start, end = window[0].time, window[-1].time
-        usable = [beat for beat in window if beat.is_usable]
-        statistics = window_statistics(np.array([beat.value for beat in usable], dtype=np.float64))
+        places = [place for place, beat in enumerate(window) if beat.is_usable]
+        rr_ms = np.array([window[place].value for place in places], dtype=np.float64)
+        statistics = window_statistics(rr_ms, np.diff(places) == 1)
         share = statistics.kept / len(window)
         reason = "" if end - start >= SHORTEST_WINDOW else "window_too_short"
         for name, value, unit in (

@@ -93,6 +93,17 @@ def test_beats_without_contact_do_not_shift_those_with_it() -> None:
     assert features(good + lost)[WINDOW_HEART_RATE].valid_share < features(good)[WINDOW_HEART_RATE].valid_share
 
 
+def test_no_difference_is_taken_across_beats_without_contact() -> None:
+    """Alternating blocks of 1000 and 900 ms, each change hidden behind a packet without contact."""
+    packets = []
+    for block in range(12):
+        unit = 1024 if block % 2 else 922
+        packets += [encode_heart_rate(60, [unit])] * 10 + [encode_heart_rate(60, [unit], contact=False)]
+    window = features(received("2a37", packets))[WINDOW_RMSSD]
+    assert (window.value, window.count) == (0.0, 120)
+    assert window.valid_share == pytest.approx(120 / 132)
+
+
 def test_zero_without_beats_leaves_no_feature() -> None:
     items = received("2a37", [encode_heart_rate(0, [], contact=None)] * 5)
     assert [item.quality for item in items if isinstance(item, Observation)] == [Quality.INVALID] * 5
