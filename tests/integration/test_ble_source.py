@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from edge_twin.codes import BODY_TEMPERATURE, HEART_RATE, RR_INTERVAL
+from edge_twin.codes import BATTERY_LEVEL, BODY_TEMPERATURE, HEART_RATE, RR_INTERVAL
 from edge_twin.observation import DeviceEvent, DeviceEventKind, Observation, Site
 from edge_twin_adapters.ble.frame import DecodeContext, Item
 from edge_twin_adapters.ble.mailbox import Frame

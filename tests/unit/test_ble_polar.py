@@ -465,6 +465,17 @@ def test_frames_that_cannot_be_encoded() -> None:
         assert caught.value.reason == reason
 
 
+def test_a_cut_frame_is_never_partly_read() -> None:
+    context = running(Measurement.ACC, factor=2.44e-4)
+    whole = bytes.fromhex(header(2, 0x80) + ACC_57)
+    reference_only = 16
+    for length in set(range(len(whole))) - {reference_only}:
+        assert refusal(whole[:length], context).reason in {"truncated", "no_samples"}
+    raw = bytes.fromhex(header(1, 0) + "010203040506ffff7f000000")
+    for length in range(len(raw)):
+        assert refusal(raw[:length]).reason in {"truncated", "no_samples", "trailing_bytes"}
+
+
 # Any bytes, and round trips
 
 FACTORS = st.sampled_from([None, 1.0, 2.44e-4])

@@ -146,7 +146,7 @@ def _name(names: Mapping[int, str], number: int) -> str:
 
 def _thousandths(amount: Number) -> str:
     """Kilograms as grams, litres as millilitres."""
-    return amount.value if isinstance(amount, Special) else f"{times(amount, '1000'):f}"
+    return amount.value if isinstance(amount, Special) else f"{times(amount, '1E3'):f}"
 
 
 def encode_glucose_context(told: GlucoseContext) -> bytes:
