@@ -123,7 +123,8 @@ class Runtime:
         self._outlet = outlet
         self._tick_seconds = tick_seconds
         self._zone = ZoneInfo(plan.time_zone)
-        self._queue: asyncio.Queue[Item] = asyncio.Queue(QUEUE_SIZE)
+        self._queue: asyncio.Queue[Observation | DeviceEvent] = asyncio.Queue(QUEUE_SIZE)
+        self._waveforms: Counter[str] = Counter()  # seen and not yet noted in the store
         self._stepping = asyncio.Lock()
         self._touched: set[datetime] = set()  # starts of local days with readings not yet distilled
 
@@ -157,7 +158,7 @@ class Runtime:
             try:
                 async for item in source.stream():
                     failures = 0
-                    await self._queue.put(item)
+                    await self._take(item)
             except Exception as error:  # noqa: BLE001 - one bad source never stops the others
                 log.warning("source %s failed: %s", source.name, type(error).__name__)
                 detail = f"source_failed {getattr(error, 'reason', type(error).__name__)}"
@@ -166,6 +167,14 @@ class Runtime:
                 return
             await asyncio.sleep(RESTART_SECONDS[min(failures, len(RESTART_SECONDS) - 1)])
             failures += 1
+
+    async def _take(self, item: Item) -> None:
+        """Queue what is kept; waveforms are counted and let go: a day of one ECG lead is eleven million samples."""
+        if isinstance(item, Waveform):
+            self._waveforms[f"waveforms_{item.code.name}"] += 1
+            self._waveforms[f"samples_{item.code.name}"] += len(item.samples)
+            return
+        await self._queue.put(item)
 
     async def _consume(self) -> None:
         while True:
@@ -183,7 +192,7 @@ class Runtime:
             if self.last is not None and self._clock() - self.last.now >= TICK and self._queue.empty():
                 await self._step()
 
-    def _absorb(self, batch: Sequence[Item]) -> bool:
+    def _absorb(self, batch: Sequence[Observation | DeviceEvent]) -> bool:
         """Store a batch in one transaction; returns whether it calls for a step now."""
         events = [item for item in batch if isinstance(item, DeviceEvent)]
         with self.store.transaction():
@@ -191,18 +200,13 @@ class Runtime:
             self.store.add_events(events)
             for event in events:
                 self.store.count(f"event_{event.kind}")
-            self._count_waveforms(batch)
+            self._note_waveforms()
             self._compare(new)
         self._touched |= {self._day_of(o) for o in new}
         return any(o.code in _PROMPT for o in new) or self._is_new_day(new)
 
-    def _count_waveforms(self, batch: Sequence[Item]) -> None:
-        """Waveforms are counted and not kept: a day of one ECG lead is eleven million samples."""
-        counted: Counter[str] = Counter()
-        for item in batch:
-            if isinstance(item, Waveform):
-                counted[f"waveforms_{item.code.name}"] += 1
-                counted[f"samples_{item.code.name}"] += len(item.samples)
+    def _note_waveforms(self) -> None:
+        counted, self._waveforms = self._waveforms, Counter()
         for name, number in counted.items():
             self.store.count(name, number)
 
@@ -268,6 +272,7 @@ class Runtime:
             self.store.put_features(set(output.features) - set(given.features))
             self.store.put_forecast(output.now, {**output_form(output), "features": []})
             self._move_flags(output)
+            self._note_waveforms()
             self._hand_over(output)
 
     def _move_flags(self, output: TwinOutput) -> None:

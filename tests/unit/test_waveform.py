@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -115,15 +115,37 @@ class Replay:
             yield item
 
 
-async def test_the_runtime_counts_waveforms_and_stores_none(tmp_path: Path) -> None:
-    rate = observe(codes.HEART_RATE, 60.0, START, source="h10")
-    items: list[Item] = [ecg([(1.0,), (2.0,)]), rate, ecg([(3.0,)])]
+RATE = observe(codes.HEART_RATE, 60.0, START, source="h10")
+
+
+@pytest.mark.parametrize("others", [[RATE], []])
+async def test_the_runtime_counts_waveforms_and_stores_none(tmp_path: Path, others: list[Observation]) -> None:
+    items: list[Item] = [ecg([(1.0,), (2.0,)]), *others, ecg([(3.0,)])]
     store = Store(tmp_path / "twin.db")
     plan = Plan(time_zone="UTC", program=load_program("neutropenia"), model=None)
     await Runtime(store, plan, [Replay(items)], clock=lambda: START).run()
-    counters = store.counters()
-    assert (counters["waveforms_ecg"], counters["samples_ecg"]) == (2, 3)
-    stored = store.observations()
+    counters, stored = store.counters(), store.observations()
     store.close()
-    assert stored == (rate,)
-    assert all(isinstance(item, Observation) for item in stored)
+    assert (counters["waveforms_ecg"], counters["samples_ecg"]) == (2, 3)
+    assert stored == tuple(others)
+
+
+async def test_waveforms_take_no_place_in_the_queue(tmp_path: Path) -> None:
+    class Slow(Store):
+        """A store that shows how much waits while it works."""
+
+        most = 0
+
+        def add_observations(self, observations: Iterable[Observation]) -> list[Observation]:
+            Slow.most = max(Slow.most, runtime._queue.qsize())
+            return super().add_observations(observations)
+
+    store = Slow(tmp_path / "twin.db")
+    plan = Plan(time_zone="UTC", program=load_program("neutropenia"), model=None)
+    items: list[Item] = [RATE, *[ecg([(1.0,)])] * 5000]
+    runtime = Runtime(store, plan, [Replay(items)], clock=lambda: START)
+    await runtime.run()
+    counters = store.counters()
+    store.close()
+    assert counters["waveforms_ecg"] == 5000
+    assert Slow.most == 0
