@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import settings
 
 from edge_twin import codes
 from edge_twin.bundle import Bundle, load_bundle
@@ -15,6 +16,10 @@ from edge_twin.observation import Observation, Origin, Site, observe
 from edge_twin.program import Program, load_program
 from edge_twin.reduced_model import ReducedModel
 from edge_twin_models import bundle_path
+
+# A property holds or not however busy the machine is: no test asserts wall time.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 DOSE_TIME = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 

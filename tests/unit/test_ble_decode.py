@@ -232,7 +232,7 @@ def test_the_hour_that_comes_twice_in_autumn_is_the_one_nearest_before_reception
 
 def test_fahrenheit_is_converted_in_decimal() -> None:
     (reading,) = read("2a1c", encode_temperature(Decimal("100.4"), fahrenheit=True))
-    assert reading.value == 38.0
+    assert (reading.value, reading.attributes["reported"]) == (38.0, "100.4 °F")
 
 
 @pytest.mark.parametrize(

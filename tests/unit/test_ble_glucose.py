@@ -111,6 +111,20 @@ def test_glucose_vector() -> None:
     assert reading.quality is Quality.INVALID
 
 
+def test_a_record_of_a_real_meter() -> None:
+    """An Accu-Chek Guide, quoted in a forum as text in which the bytes above 7F had become UTF-8."""
+    received = datetime(2020, 7, 14, 19, 10, 0, tzinfo=UTC)
+    payload = bytes.fromhex("1b0400e407070e0b06055a0277b0f80000")
+    (reading,) = decode("2a18", payload, received, context=IN_BERLIN)
+    assert isinstance(reading, Observation)
+    assert (reading.code.name, reading.value, reading.quality) == ("glucose_plasma", 119.0, Quality.GOOD)
+    # 11:06:05 and 602 minutes, on a clock two hours ahead of UTC.
+    assert reading.time == datetime(2020, 7, 14, 19, 8, 5, tzinfo=UTC)
+    assert reading.attributes["sample_type"] == "undetermined_plasma"
+    assert reading.attributes["sample_location"] == "not_available"
+    assert reading.attributes["measurement_status"] == "none"
+
+
 def test_glucose_vector_without_its_time_offset_is_refused() -> None:
     assert refusal("2a18", "1b0000e207041a0b091e1e00120501")[0] == "truncated"
 

@@ -220,6 +220,22 @@ def test_blood_pressure_vector() -> None:
     assert {one.quality for one in found.values()} == {Quality.INVALID}
 
 
+def test_a_blood_pressure_of_a_real_cuff() -> None:
+    """Quoted in a forum with the reading that another application showed: 127.0 mmHg; the cuff sends no mean."""
+    payload = bytes.fromhex("def6f416f3ff07e4070114082b00b2f2018000")
+    received = datetime(2020, 1, 20, 7, 45, tzinfo=UTC)
+    found = [one for one in ble.decode("2a35", payload, received, context=IN_BERLIN) if isinstance(one, Observation)]
+    assert [(one.code.name, one.value) for one in found] == [
+        ("systolic_pressure", 127.0),
+        ("diastolic_pressure", 79.0),
+        ("pulse_rate_cuff", 69.0),
+    ]
+    assert {one.time for one in found} == {datetime(2020, 1, 20, 7, 43, tzinfo=UTC)}
+    assert found[0].attributes["mean_arterial_pressure"] == "not_a_number"
+    assert found[0].attributes["measurement_status"] == "bit_7"
+    assert {one.quality for one in found} == {Quality.GOOD}
+
+
 @pytest.mark.parametrize(
     ("status", "name", "quality"),
     [

@@ -131,7 +131,7 @@ def _add(record: Record, code: Code, pressure: Number, reading: CuffReading) -> 
     if isinstance(pressure, Special) or not reading.kilopascal:
         record.add(code, pressure)
     else:
-        record.add_converted(code, kilopascals_to_mmhg(pressure), f"{pressure} kPa")
+        record.add_converted(code, kilopascals_to_mmhg(pressure), f"{pressure:f} kPa")
 
 
 def encode_blood_pressure(

@@ -42,8 +42,8 @@ def decode_temperature(payload: bytes, received: datetime, context: DecodeContex
 
     Attributes of the observation: ``site`` (:class:`edge_twin.observation.Site`) where it is known,
     ``time_source`` (``device`` or ``received``), and if the device sent a time its text as
-    ``device_time`` and, if that was not used, why (``time_reason``). A reading that waited in the
-    device is ``recorded = stored`` and questionable.
+    ``device_time`` and, if that was not used, why (``time_reason``); ``reported`` where it was
+    converted. A reading that waited in the device is ``recorded = stored`` and questionable.
 
     Raises:
         DecodeError: ``truncated``, ``trailing_bytes``, ``too_long``, ``not_a_number`` for a special
@@ -87,22 +87,25 @@ def decode_temperature_type(payload: bytes, received: datetime, context: DecodeC
 def _read(payload: bytes, received: datetime, context: DecodeContext) -> tuple[Record, Decimal]:
     reader = Reader(payload)
     flags = reader.u8("flags")
-    celsius = _read_celsius(reader, fahrenheit=bool(flags & _FAHRENHEIT))
+    shown = _read_number(reader)
     stamp = read_date_time(reader) if flags & _TIME_STAMP else None
     site = _SITES.get(reader.u8("temperature type"), Site.UNKNOWN) if flags & _TYPE else context.site
     reader.finish()
     record = start_record(stamp, received, context)
     if site is not None:
         record.attributes["site"] = site.value
-    return record, celsius
+    if not flags & _FAHRENHEIT:
+        return record, shown
+    record.attributes["reported"] = f"{shown:f} °F"
+    return record, fahrenheit_to_celsius(shown)
 
 
-def _read_celsius(reader: Reader, *, fahrenheit: bool) -> Decimal:
+def _read_number(reader: Reader) -> Decimal:
     offset = reader.offset
     number = decode_float(reader.take(4, "temperature"))
     if isinstance(number, Special):
         raise DecodeError(f"the thermometer sent {number.value}", reason="not_a_number", offset=offset)
-    return fahrenheit_to_celsius(number) if fahrenheit else number
+    return number
 
 
 def encode_temperature(
