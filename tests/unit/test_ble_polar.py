@@ -340,7 +340,7 @@ def test_ppi_vector() -> None:
     assert (interval.code, interval.value) == (codes.PULSE_INTERVAL, 32896.0)
     assert interval.attributes["error_ms"] == "32896"
     assert (rate.attributes["blocker"], rate.attributes["contact"]) == ("yes", "yes")
-    assert (none.value, none.quality) == (0.0, Quality.IMPLAUSIBLE)  # a rate of 0 is never a slow heart
+    assert (none.value, none.quality) == (0.0, Quality.INVALID)  # a rate of 0 is never a slow heart
     assert (short.value, short.attributes["blocker"]) == (1.0, "no")
     assert "contact" not in short.attributes
     assert short.time == RECEIVED

@@ -48,7 +48,7 @@ class Pulse:
 def read_pulses(reader: Reader, time_ns: int, received: datetime, context: DecodeContext) -> list[Item]:
     """A heart rate and an interval (ms) for each pulse, oldest first; those not trusted are invalid.
 
-    The last pulse was at the frame's time, each earlier one before it by the intervals between. Attributes:
+    A heart rate of 0, which means that the sensor has none yet, is invalid as well. The last pulse was at the frame's time, each earlier one before it by the intervals between. Attributes:
     ``blocker`` (``yes``/``no``), ``contact`` where the sensor can tell, ``error_ms``, and those of
     :func:`polar_time.place`. A Verity Sense without contact is known to say that it has some.
 
@@ -81,7 +81,11 @@ def _observations(
     remarks = attributes | {"blocker": "yes" if pulse.blocker else "no", "error_ms": str(pulse.error_ms)}
     if pulse.contact is not None:
         remarks["contact"] = "yes" if pulse.contact else "no"
-    quality = Quality.GOOD if pulse.is_trusted else Quality.INVALID
+    trusted = Quality.GOOD if pulse.is_trusted else Quality.INVALID
+    values = (
+        (HEART_RATE, pulse.rate, trusted if pulse.rate else Quality.INVALID),
+        (PULSE_INTERVAL, pulse.interval_ms, trusted),
+    )
     return [
         observe(
             code,
@@ -92,7 +96,7 @@ def _observations(
             attributes=remarks,
             sequence=index,
         )
-        for code, value in ((HEART_RATE, pulse.rate), (PULSE_INTERVAL, pulse.interval_ms))
+        for code, value, quality in values
     ]
 
 
