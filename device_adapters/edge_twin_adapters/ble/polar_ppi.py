@@ -48,8 +48,9 @@ class Pulse:
 def read_pulses(reader: Reader, time_ns: int, received: datetime, context: DecodeContext) -> list[Item]:
     """A heart rate and an interval (ms) for each pulse, oldest first; those not trusted are invalid.
 
-    A heart rate of 0, which means that the sensor has none yet, is invalid as well. The last pulse was at the frame's time, each earlier one before it by the intervals between. Attributes:
-    ``blocker`` (``yes``/``no``), ``contact`` where the sensor can tell, ``error_ms``, and those of
+    A heart rate of 0, which means that the sensor has none yet, is invalid as well. The last pulse was at the
+    frame's time, each earlier one before it by the intervals between. Attributes: ``blocker``
+    (``yes``/``no``), ``contact`` where the sensor can tell, ``error_ms``, and those of
     :func:`polar_time.place`. A Verity Sense without contact is known to say that it has some.
 
     Raises:
