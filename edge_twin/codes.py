@@ -1,6 +1,7 @@
 """The registry of what can be observed: code, UCUM unit, plausible range.
 
-LOINC where a code exists, otherwise ISO/IEEE 11073-10101 (MDC). The plausible range says what can be
+LOINC where a code exists, otherwise ISO/IEEE 11073-10101 (MDC; a code is partition * 65536 + term),
+otherwise a code of this project. The plausible range says what can be
 a measurement of a living adult at all; it is *not* a clinical threshold. A value outside it is kept
 in the store with quality ``IMPLAUSIBLE`` and never used.
 """
@@ -16,6 +17,7 @@ class CodeSystem(StrEnum):
 
     LOINC = "http://loinc.org"
     MDC = "urn:iso:std:iso:11073:10101"
+    LOCAL = "urn:edge-twin:observation"  # neither LOINC nor MDC was found to have a code
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,67 @@ _REGISTRY = (
     # Far above any consolidation; hyperleukocytosis of acute leukaemia is still plausible.
     Code(CodeSystem.LOINC, "6690-2", "leukocyte_count", "10*9/L", 0.0, 1000.0, "assumed"),
     Code(CodeSystem.LOINC, "55423-8", "steps", "{steps}", 0.0, 100_000.0, "assumed"),
+    # Oximeter. Below 40 % no adult is awake to wear one; above 100 % is not a saturation.
+    Code(CodeSystem.LOINC, "59408-5", "oxygen_saturation", "%", 40.0, 100.0, "assumed"),
+    Code(CodeSystem.LOINC, "8889-8", "pulse_rate", "/min", 20.0, 300.0, "assumed"),
+    Code(CodeSystem.LOINC, "61006-3", "perfusion_index", "%", 0.0, 100.0, "assumed"),
+    # Cuff. MDC 2:18474 (pulse rate, non-invasive) and 2:19228 (cuff pressure while it deflates).
+    Code(CodeSystem.LOINC, "8480-6", "systolic_pressure", "mm[Hg]", 40.0, 300.0, "assumed"),
+    Code(CodeSystem.LOINC, "8462-4", "diastolic_pressure", "mm[Hg]", 20.0, 200.0, "assumed"),
+    Code(CodeSystem.LOINC, "8478-0", "mean_arterial_pressure", "mm[Hg]", 25.0, 250.0, "assumed"),
+    Code(CodeSystem.MDC, "149546", "pulse_rate_cuff", "/min", 20.0, 300.0, "assumed"),
+    Code(CodeSystem.MDC, "150300", "cuff_pressure", "mm[Hg]", 0.0, 350.0, "assumed"),
+    # Scales. MDC 2:57684 to 2:57708.
+    Code(CodeSystem.LOINC, "29463-7", "body_weight", "kg", 20.0, 400.0, "assumed"),
+    Code(CodeSystem.LOINC, "39156-5", "body_mass_index", "kg/m2", 8.0, 100.0, "assumed"),
+    Code(CodeSystem.LOINC, "8302-2", "body_height", "m", 1.0, 2.6, "assumed"),
+    Code(CodeSystem.LOINC, "41982-0", "body_fat", "%", 1.0, 80.0, "assumed"),
+    Code(CodeSystem.MDC, "188756", "fat_free_mass", "kg", 10.0, 200.0, "assumed"),
+    Code(CodeSystem.MDC, "188760", "soft_lean_mass", "kg", 10.0, 200.0, "assumed"),
+    Code(CodeSystem.MDC, "188764", "body_water_mass", "kg", 5.0, 200.0, "assumed"),
+    Code(CodeSystem.MDC, "188768", "basal_metabolism", "kJ", 1000.0, 30_000.0, "assumed"),
+    Code(CodeSystem.MDC, "188772", "muscle_percentage", "%", 1.0, 90.0, "assumed"),
+    Code(CodeSystem.LOINC, "73964-9", "muscle_mass", "kg", 5.0, 200.0, "assumed"),
+    Code(CodeSystem.MDC, "188780", "body_impedance", "Ohm", 50.0, 6000.0, "assumed"),
+    # Glucose, by specimen and by what the meter counts; the two ranges are the same concentrations.
+    Code(CodeSystem.LOINC, "41653-7", "glucose_capillary", "mg/dL", 10.0, 1500.0, "assumed"),
+    Code(CodeSystem.LOINC, "14743-9", "glucose_capillary_molar", "mmol/L", 0.5, 85.0, "assumed"),
+    Code(CodeSystem.LOINC, "2339-0", "glucose_blood", "mg/dL", 10.0, 1500.0, "assumed"),
+    Code(CodeSystem.LOINC, "15074-8", "glucose_blood_molar", "mmol/L", 0.5, 85.0, "assumed"),
+    Code(CodeSystem.LOINC, "2345-7", "glucose_plasma", "mg/dL", 10.0, 1500.0, "assumed"),
+    Code(CodeSystem.LOINC, "14749-6", "glucose_plasma_molar", "mmol/L", 0.5, 85.0, "assumed"),
+    Code(CodeSystem.LOINC, "99504-3", "glucose_interstitial", "mg/dL", 10.0, 1500.0, "assumed"),
+    Code(CodeSystem.LOINC, "105272-9", "glucose_interstitial_molar", "mmol/L", 0.5, 85.0, "assumed"),
+    # Running pod. MDC 129:103 to 129:117.
+    Code(CodeSystem.MDC, "8454254", "speed", "m/s", 0.0, 15.0, "assumed"),
+    Code(CodeSystem.MDC, "8454255", "cadence", "/min", 0.0, 254.0, "assumed"),
+    Code(CodeSystem.MDC, "8454261", "stride_length", "m", 0.0, 4.0, "assumed"),
+    Code(CodeSystem.MDC, "8454247", "distance", "m", 0.0, 100_000_000.0, "assumed"),
+    # The air around the patient. LOINC 60832-3 is "Room temperature".
+    Code(CodeSystem.LOINC, "60832-3", "ambient_temperature", "Cel", -40.0, 85.0, "assumed"),
+    Code(CodeSystem.LOCAL, "relative-humidity", "relative_humidity", "%", 0.0, 100.0, "assumed"),
+    Code(CodeSystem.LOCAL, "air-pressure", "air_pressure", "Pa", 30_000.0, 110_000.0, "assumed"),
+    Code(CodeSystem.LOCAL, "voc-concentration", "voc_concentration", "[ppb]", 0.0, 65_534.0, "assumed"),
+    Code(CodeSystem.LOCAL, "co2-concentration", "co2_concentration", "[ppm]", 0.0, 65_534.0, "assumed"),
+    # MDC 1:2460, remaining battery charge.
+    Code(CodeSystem.MDC, "67996", "battery_level", "%", 0.0, 100.0, "assumed"),
+    # Between two pulses in the light of a wrist or arm sensor: not an RR interval of the heart's currents.
+    Code(CodeSystem.LOCAL, "pulse-interval", "pulse_interval", "ms", 200.0, 4000.0, "assumed"),
+    # Gas sensors (electronic nose) and what some of them make of it.
+    Code(CodeSystem.LOCAL, "gas-resistance", "gas_resistance", "Ohm", 1.0, 1e9, "assumed"),
+    Code(CodeSystem.LOCAL, "air-quality-index", "air_quality_index", "{index}", 0.0, 500.0, "assumed"),
+    Code(CodeSystem.LOCAL, "voc-mass-concentration", "voc_mass_concentration", "ug/m3", 0.0, 65_535.0, "assumed"),
+)
+
+# What is sampled many times a second. The range is the sensor's, not a person's.
+_WAVEFORMS = (
+    Code(CodeSystem.MDC, "131328", "ecg", "uV", -8_388_608.0, 8_388_607.0, "24-bit sample of Polar PMD"),
+    Code(CodeSystem.MDC, "150452", "photoplethysmogram", "{count}", -8_388_608.0, 8_388_607.0, "as above"),
+    Code(CodeSystem.LOCAL, "acceleration", "acceleration", "m[g]", -32_768.0, 32_767.0, "assumed"),
+    Code(CodeSystem.LOCAL, "angular-velocity", "angular_velocity", "deg/s", -4000.0, 4000.0, "assumed"),
+    Code(CodeSystem.LOCAL, "magnetic-field", "magnetic_field", "G", -100.0, 100.0, "assumed"),
+    Code(CodeSystem.LOINC, "39106-0", "skin_temperature", "Cel", 0.0, 60.0, "assumed"),
+    Code(CodeSystem.LOCAL, "device-temperature", "device_temperature", "Cel", -40.0, 100.0, "assumed"),
 )
 
 _BY_NAME = {code.name: code for code in _REGISTRY}
@@ -66,6 +129,57 @@ BODY_TEMPERATURE = _BY_NAME["body_temperature"]
 NEUTROPHILS = _BY_NAME["absolute_neutrophil_count"]
 LEUKOCYTES = _BY_NAME["leukocyte_count"]
 STEPS = _BY_NAME["steps"]
+OXYGEN_SATURATION = _BY_NAME["oxygen_saturation"]
+PULSE_RATE = _BY_NAME["pulse_rate"]
+PERFUSION_INDEX = _BY_NAME["perfusion_index"]
+SYSTOLIC_PRESSURE = _BY_NAME["systolic_pressure"]
+DIASTOLIC_PRESSURE = _BY_NAME["diastolic_pressure"]
+MEAN_ARTERIAL_PRESSURE = _BY_NAME["mean_arterial_pressure"]
+PULSE_RATE_CUFF = _BY_NAME["pulse_rate_cuff"]
+CUFF_PRESSURE = _BY_NAME["cuff_pressure"]
+BODY_WEIGHT = _BY_NAME["body_weight"]
+BODY_MASS_INDEX = _BY_NAME["body_mass_index"]
+BODY_HEIGHT = _BY_NAME["body_height"]
+BODY_FAT = _BY_NAME["body_fat"]
+FAT_FREE_MASS = _BY_NAME["fat_free_mass"]
+SOFT_LEAN_MASS = _BY_NAME["soft_lean_mass"]
+BODY_WATER_MASS = _BY_NAME["body_water_mass"]
+BASAL_METABOLISM = _BY_NAME["basal_metabolism"]
+MUSCLE_PERCENTAGE = _BY_NAME["muscle_percentage"]
+MUSCLE_MASS = _BY_NAME["muscle_mass"]
+BODY_IMPEDANCE = _BY_NAME["body_impedance"]
+GLUCOSE_CAPILLARY = _BY_NAME["glucose_capillary"]
+GLUCOSE_CAPILLARY_MOLAR = _BY_NAME["glucose_capillary_molar"]
+GLUCOSE_BLOOD = _BY_NAME["glucose_blood"]
+GLUCOSE_BLOOD_MOLAR = _BY_NAME["glucose_blood_molar"]
+GLUCOSE_PLASMA = _BY_NAME["glucose_plasma"]
+GLUCOSE_PLASMA_MOLAR = _BY_NAME["glucose_plasma_molar"]
+GLUCOSE_INTERSTITIAL = _BY_NAME["glucose_interstitial"]
+GLUCOSE_INTERSTITIAL_MOLAR = _BY_NAME["glucose_interstitial_molar"]
+SPEED = _BY_NAME["speed"]
+CADENCE = _BY_NAME["cadence"]
+STRIDE_LENGTH = _BY_NAME["stride_length"]
+DISTANCE = _BY_NAME["distance"]
+AMBIENT_TEMPERATURE = _BY_NAME["ambient_temperature"]
+RELATIVE_HUMIDITY = _BY_NAME["relative_humidity"]
+AIR_PRESSURE = _BY_NAME["air_pressure"]
+VOC_CONCENTRATION = _BY_NAME["voc_concentration"]
+CO2_CONCENTRATION = _BY_NAME["co2_concentration"]
+BATTERY_LEVEL = _BY_NAME["battery_level"]
+PULSE_INTERVAL = _BY_NAME["pulse_interval"]
+GAS_RESISTANCE = _BY_NAME["gas_resistance"]
+AIR_QUALITY_INDEX = _BY_NAME["air_quality_index"]
+VOC_MASS_CONCENTRATION = _BY_NAME["voc_mass_concentration"]
+
+_WAVEFORM_BY_NAME = {code.name: code for code in _WAVEFORMS}
+
+ECG = _WAVEFORM_BY_NAME["ecg"]
+PHOTOPLETHYSMOGRAM = _WAVEFORM_BY_NAME["photoplethysmogram"]
+ACCELERATION = _WAVEFORM_BY_NAME["acceleration"]
+ANGULAR_VELOCITY = _WAVEFORM_BY_NAME["angular_velocity"]
+MAGNETIC_FIELD = _WAVEFORM_BY_NAME["magnetic_field"]
+SKIN_TEMPERATURE = _WAVEFORM_BY_NAME["skin_temperature"]
+DEVICE_TEMPERATURE = _WAVEFORM_BY_NAME["device_temperature"]
 
 
 def names() -> tuple[str, ...]:
@@ -76,6 +190,11 @@ def names() -> tuple[str, ...]:
 def by_name(name: str) -> Code | None:
     """The code with this short name, or None."""
     return _BY_NAME.get(name)
+
+
+def waveform_by_name(name: str) -> Code | None:
+    """The code of a waveform with this short name, or None; a waveform is never a single observation."""
+    return _WAVEFORM_BY_NAME.get(name)
 
 
 def by_code(system: str, code: str) -> Code | None:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from edge_twin.contract import Forecast, Posterior, TwinOutput
+from edge_twin.observation import Waveform
 
 SIGNIFICANT_DIGITS = 9
 
@@ -65,6 +66,22 @@ def forecast_form(forecast: Forecast | None) -> dict[str, Any] | None:
     renamed = {"p_below": forecast.event.probability_name}
     names = (field.name for field in fields(forecast) if field.name != "event")
     return {renamed.get(name, name): plain(getattr(forecast, name)) for name in names}
+
+
+def waveform_form(waveform: Waveform) -> dict[str, Any]:
+    """A waveform as JSON values; samples are not rounded, since they are what the device said."""
+    return {
+        "id": waveform.id,
+        "code": waveform.code.name,
+        "unit": waveform.code.unit,
+        "start": time_text(waveform.start),
+        "period_s": waveform.period_s,
+        "channels": list(waveform.channels),
+        "samples": [list(row) for row in waveform.samples],
+        "source": waveform.source,
+        "quality": waveform.quality.value,
+        "attributes": dict(waveform.attributes),
+    }
 
 
 def _posterior_form(posterior: Posterior | None) -> dict[str, Any] | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,14 +21,14 @@ from edge_twin.errors import EdgeTwinError
 from edge_twin.features import Feature
 from edge_twin.features.calendar import day_bounds, local_date
 from edge_twin.jsonform import output_form
-from edge_twin.observation import DeviceEvent, DeviceEventKind, Observation
+from edge_twin.observation import DeviceEvent, DeviceEventKind, Observation, Waveform
 from edge_twin.program import Program
 from edge_twin.store import FlagChange, Store
 from edge_twin.twin import advance
 
 log = logging.getLogger(__name__)
 
-Item = Observation | DeviceEvent
+Item = Observation | Waveform | DeviceEvent
 QUEUE_SIZE = 4096  # about an hour of beats from one strap
 BATCH_SIZE = 512  # one durable commit costs as much as some hundred rows
 RESTART_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)  # the last one repeats
@@ -128,7 +129,8 @@ class Runtime:
         self._tick_seconds = tick_seconds
         self._stepped = stepped
         self._zone = ZoneInfo(plan.time_zone)
-        self._queue: asyncio.Queue[Item] = asyncio.Queue(QUEUE_SIZE)
+        self._queue: asyncio.Queue[Observation | DeviceEvent] = asyncio.Queue(QUEUE_SIZE)
+        self._waveforms: Counter[str] = Counter()  # seen and not yet noted in the store
         self._stepping = asyncio.Lock()
         self._touched: set[datetime] = set()  # starts of local days with readings not yet distilled
 
@@ -162,7 +164,7 @@ class Runtime:
             try:
                 async for item in source.stream():
                     failures = 0
-                    await self._queue.put(item)
+                    await self._take(item)
             except Exception as error:  # noqa: BLE001 - one bad source never stops the others
                 log.warning("source %s failed: %s", source.name, type(error).__name__)
                 detail = f"source_failed {getattr(error, 'reason', type(error).__name__)}"
@@ -171,6 +173,14 @@ class Runtime:
                 return
             await asyncio.sleep(RESTART_SECONDS[min(failures, len(RESTART_SECONDS) - 1)])
             failures += 1
+
+    async def _take(self, item: Item) -> None:
+        """Queue what is kept; waveforms are counted and let go: a day of one ECG lead is eleven million samples."""
+        if isinstance(item, Waveform):
+            self._waveforms[f"waveforms_{item.code.name}"] += 1
+            self._waveforms[f"samples_{item.code.name}"] += len(item.samples)
+            return
+        await self._queue.put(item)
 
     async def _consume(self) -> None:
         while True:
@@ -188,7 +198,7 @@ class Runtime:
             if self.last is not None and self._clock() - self.last.now >= TICK and self._queue.empty():
                 await self._step()
 
-    def _absorb(self, batch: Sequence[Item]) -> bool:
+    def _absorb(self, batch: Sequence[Observation | DeviceEvent]) -> bool:
         """Store a batch in one transaction; returns whether it calls for a step now."""
         events = [item for item in batch if isinstance(item, DeviceEvent)]
         with self.store.transaction():
@@ -196,9 +206,15 @@ class Runtime:
             self.store.add_events(events)
             for event in events:
                 self.store.count(f"event_{event.kind}")
+            self._note_waveforms()
             self._compare(new)
         self._touched |= {self._day_of(o) for o in new}
         return any(o.code in _PROMPT for o in new) or self._is_new_day(new)
+
+    def _note_waveforms(self) -> None:
+        counted, self._waveforms = self._waveforms, Counter()
+        for name, number in counted.items():
+            self.store.count(name, number)
 
     def _compare(self, new: Sequence[Observation]) -> None:
         """Hold each new count against the interval that was forecast before it came."""
@@ -265,6 +281,7 @@ class Runtime:
             self.store.put_features(set(output.features) - set(given.features))
             self.store.put_forecast(output.now, {**output_form(output), "features": []})
             self._move_flags(output)
+            self._note_waveforms()
             self._hand_over(output)
 
     def _move_flags(self, output: TwinOutput) -> None:

@@ -21,7 +21,7 @@ from edge_twin.features import distil, in_order, merge
 from edge_twin.flags import Situation, raise_flags
 from edge_twin.forecasting import Span, run_ensemble, summarise, with_discrepancy
 from edge_twin.innovation import innovations
-from edge_twin.observation import Observation, days_between, without_superseded
+from edge_twin.observation import Observation, Quality, days_between, without_superseded
 from edge_twin.regimens import first_covering, uncovered
 
 # A device clock may run a little ahead of the phone's; a reading further ahead is not used (assumed).
@@ -101,7 +101,7 @@ def _admit(given: TwinInput) -> _Admitted:
     doses, conflict = _settle((dose for dose in given.doses if dose.time <= given.now), given.program.drug)
     reasons = {
         Refusal.FUTURE_DATA: any(o.time > given.now + LARGEST_LEAD for o in ordered),
-        Refusal.IMPLAUSIBLE_DATA: not all(o.is_usable for o in present),
+        Refusal.IMPLAUSIBLE_DATA: any(o.quality is Quality.IMPLAUSIBLE for o in present),
         Refusal.CONFLICTING_DOSES: conflict,
     }
     return _Admitted(present, doses, frozenset(reason for reason, holds in reasons.items() if holds))

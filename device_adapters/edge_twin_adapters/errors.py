@@ -3,7 +3,8 @@
 AdapterError
 ├── DecodeError      a frame that does not follow its characteristic's layout
 ├── FhirError        a document that is not FHIR at all
-└── RecordingError   a recording file with a malformed row
+├── RecordingError   a recording file with a malformed row
+└── VendorMapError   a description of a vendor's characteristic that cannot be trusted
 """
 
 from __future__ import annotations
@@ -35,3 +36,7 @@ class FhirError(AdapterError):
 
 class RecordingError(AdapterError):
     """A recording file that cannot be read; the message names the line."""
+
+
+class VendorMapError(AdapterError):
+    """A vendor map that is malformed, or names a unit, code or characteristic that it may not."""

@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 from edge_twin.codes import BODY_TEMPERATURE, LEUKOCYTES, NEUTROPHILS, STEPS, Code, CodeSystem
 from edge_twin.errors import ObservationError
 from edge_twin.observation import UPPER_LIMIT_SIGNS, Observation, Origin, Site, as_utc, observe
-from edge_twin_adapters.ble.thermometer import fahrenheit_to_celsius
+from edge_twin_adapters.ble.units import fahrenheit_to_celsius
 from edge_twin_adapters.errors import AdapterError, FhirError
 
 UCUM = "http://unitsofmeasure.org"

@@ -1,7 +1,10 @@
 """Features: from raw readings to a few trusted numbers, each with its definition in docs/features.md."""
 
 from edge_twin.features.distil import (
+    DAY_DIASTOLIC,
+    DAY_SATURATION,
     DAY_STEPS,
+    DAY_SYSTOLIC,
     DAY_TEMPERATURE,
     NIGHT_HEART_RATE,
     WINDOW_HEART_RATE,
@@ -13,7 +16,10 @@ from edge_twin.features.distil import (
 from edge_twin.features.feature import Feature
 
 __all__ = [
+    "DAY_DIASTOLIC",
+    "DAY_SATURATION",
     "DAY_STEPS",
+    "DAY_SYSTOLIC",
     "DAY_TEMPERATURE",
     "NIGHT_HEART_RATE",
     "WINDOW_HEART_RATE",

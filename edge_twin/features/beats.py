@@ -63,18 +63,24 @@ def _local_median(rr_ms: Beats) -> Beats:
     return np.asarray(np.nanmedian(windows, axis=1), dtype=np.float64)
 
 
-def window_statistics(rr_ms: Beats) -> WindowStatistics:
-    """Clean one window and describe it; see :class:`WindowStatistics`."""
+def window_statistics(rr_ms: Beats, follows: Mask | None = None) -> WindowStatistics:
+    """Clean one window and describe it; see :class:`WindowStatistics`.
+
+    Args:
+        rr_ms: RR intervals in ms, oldest first, shape [n].
+        follows: whether each beat but the first directly follows the one before it, shape [n - 1];
+            None when nothing was left out between them.
+    """
     kept = keep_mask(rr_ms)
     count = int(kept.sum())
     share = count / rr_ms.size if rr_ms.size else 0.0
     if count == 0 or 1.0 - share > LARGEST_DROPPED_SHARE:
         return WindowStatistics(None, None, count, share, 0)
-    differences = _neighbour_differences(rr_ms, kept)
+    differences = _neighbour_differences(rr_ms, kept, follows)
     rmssd = float(np.sqrt(np.mean(differences**2))) if differences.size else None
     return WindowStatistics(60_000.0 / float(rr_ms[kept].mean()), rmssd, count, share, differences.size)
 
 
-def _neighbour_differences(rr_ms: Beats, kept: Mask) -> Beats:
+def _neighbour_differences(rr_ms: Beats, kept: Mask, follows: Mask | None) -> Beats:
     both = kept[1:] & kept[:-1]
-    return np.diff(rr_ms)[both]
+    return np.diff(rr_ms)[both if follows is None else both & follows]

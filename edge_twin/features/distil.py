@@ -6,6 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, timedelta
+from statistics import median
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -26,6 +27,9 @@ WINDOW_RMSSD = "rmssd_window"
 NIGHT_HEART_RATE = "resting_heart_rate_night"
 DAY_TEMPERATURE = "oral_temperature_max_day"
 DAY_STEPS = "steps_day"
+DAY_SYSTOLIC = "systolic_pressure_median_day"
+DAY_DIASTOLIC = "diastolic_pressure_median_day"
+DAY_SATURATION = "oxygen_saturation_median_day"
 
 
 class _DaySummary(NamedTuple):
@@ -59,6 +63,9 @@ def distil(observations: Iterable[Observation], zone: ZoneInfo) -> tuple[Feature
         *_night_features(windows, zone),
         *_day_features(_oral(ordered), zone, _DaySummary(DAY_TEMPERATURE, "Cel", max)),
         *_day_features(_of(ordered, codes.STEPS), zone, _DaySummary(DAY_STEPS, "{steps}", math.fsum)),
+        *_day_features(_of(ordered, codes.SYSTOLIC_PRESSURE), zone, _DaySummary(DAY_SYSTOLIC, "mm[Hg]", median)),
+        *_day_features(_of(ordered, codes.DIASTOLIC_PRESSURE), zone, _DaySummary(DAY_DIASTOLIC, "mm[Hg]", median)),
+        *_day_features(_saturations(ordered), zone, _DaySummary(DAY_SATURATION, "%", median)),
     ]
     return tuple(sorted(features, key=lambda feature: (feature.start, feature.name)))
 
@@ -78,11 +85,18 @@ def _oral(observations: Sequence[Observation]) -> list[Observation]:
     return [reading for reading in _of(observations, codes.BODY_TEMPERATURE) if reading.site is Site.ORAL]
 
 
+def _saturations(observations: Sequence[Observation]) -> list[Observation]:
+    """Each moment once: an oximeter may add faster and slower averages of the same readings."""
+    readings = _of(observations, codes.OXYGEN_SATURATION)
+    return [reading for reading in readings if reading.attributes.get("response", "normal") == "normal"]
+
+
 def _window_features(beats: Sequence[Observation], zone: ZoneInfo) -> Iterator[Feature]:
     for window in _windows(beats, zone):
         start, end = window[0].time, window[-1].time
-        usable = [beat for beat in window if beat.is_usable]
-        statistics = window_statistics(np.array([beat.value for beat in usable], dtype=np.float64))
+        places = [place for place, beat in enumerate(window) if beat.is_usable]
+        rr_ms = np.array([window[place].value for place in places], dtype=np.float64)
+        statistics = window_statistics(rr_ms, np.diff(places) == 1)
         share = statistics.kept / len(window)
         reason = "" if end - start >= SHORTEST_WINDOW else "window_too_short"
         for name, value, unit in (

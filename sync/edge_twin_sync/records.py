@@ -29,7 +29,7 @@ BATCH_LIMITS: Final = strict_cbor.Limits(size=65_536, depth=5, items=65_536)
 # Numbers instead of names that are sent daily; numbers are never reused.
 _NAMES: Final = ("resting_heart_rate", "rmssd", "sdnn", "body_temperature", "absolute_neutrophil_count", "steps")
 _NUMBER_OF_NAME: Final = {name: number for number, name in enumerate(_NAMES)}
-_QUALITIES: Final = (Quality.GOOD, Quality.QUESTIONABLE, Quality.IMPLAUSIBLE)
+_QUALITIES: Final = (Quality.GOOD, Quality.QUESTIONABLE, Quality.IMPLAUSIBLE, Quality.INVALID)
 
 
 class Schema(IntEnum):

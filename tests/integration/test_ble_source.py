@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from edge_twin.codes import BODY_TEMPERATURE, HEART_RATE, RR_INTERVAL
+from edge_twin.codes import BATTERY_LEVEL, BODY_TEMPERATURE, HEART_RATE, RR_INTERVAL
 from edge_twin.observation import DeviceEvent, DeviceEventKind, Observation, Site
 from edge_twin_adapters.ble.frame import DecodeContext, Item
 from edge_twin_adapters.ble.mailbox import Frame
@@ -242,14 +242,16 @@ async def test_a_low_battery_is_told_on_connection_and_on_change() -> None:
         strap = VirtualStrap(radio, battery_percent=15)
         await strap.put_on()
         async with aclosing(source_for(radio, strap.name, CHEST_STRAP).stream()) as stream:
-            up, low = await take(stream, 2)
-            assert kinds([up, low]) == [DeviceEventKind.CONNECTED, DeviceEventKind.BATTERY_LOW]
+            first = await take(stream, 3)
+            assert kinds(first) == [DeviceEventKind.CONNECTED, DeviceEventKind.BATTERY_LOW]
+            assert values(first, BATTERY_LEVEL) == [15.0]
             await strap.subscribed()
             subscribers = strap._device.gatt_server.subscribers
             await eventually(lambda: any(len(handles) == 2 for handles in subscribers.values()))
             await strap.set_battery(50)
             await strap.set_battery(10)
-            (lower,) = await take(stream, 1)
+            *levels, lower = await take(stream, 3)
+        assert values(levels, BATTERY_LEVEL) == [50.0, 10.0]
         assert isinstance(lower, DeviceEvent)
         assert lower.detail == "percent=10"
 

@@ -10,14 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_twin.codes import BODY_TEMPERATURE, HEART_RATE, RR_INTERVAL
+from edge_twin.codes import BATTERY_LEVEL, BODY_TEMPERATURE, HEART_RATE, RR_INTERVAL
 from edge_twin.errors import ObservationError
-from edge_twin.observation import DeviceEvent, DeviceEventKind, Observation, Quality, Site
+from edge_twin.observation import DeviceEvent, DeviceEventKind, Observation, Quality, Site, Waveform
+from edge_twin_adapters.ble.date_time import DateTimeField
 from edge_twin_adapters.ble.decode import DECODERS, decode
 from edge_twin_adapters.ble.frame import DecodeContext, long_uuid, short_uuid
 from edge_twin_adapters.ble.heart_rate import encode_heart_rate, pack_beats
 from edge_twin_adapters.ble.ieee11073 import Special
-from edge_twin_adapters.ble.thermometer import DateTimeField, encode_temperature
+from edge_twin_adapters.ble.thermometer import encode_temperature
 from edge_twin_adapters.errors import AdapterError, DecodeError
 
 RECEIVED = datetime(2020, 5, 11, 8, 38, 33, tzinfo=UTC)
@@ -81,9 +82,9 @@ def test_beats_end_one_after_the_other_at_the_time_of_reception() -> None:
     assert rate.time == RECEIVED
 
 
-def test_lost_contact_makes_the_whole_packet_questionable() -> None:
+def test_lost_contact_makes_the_whole_packet_invalid() -> None:
     items = read("2a37", encode_heart_rate(60, [1024], contact=False))
-    assert {item.quality for item in items} == {Quality.QUESTIONABLE}
+    assert {item.quality for item in items} == {Quality.INVALID}
     assert {item.attributes["contact"] for item in items} == {"no"}
 
 
@@ -231,7 +232,7 @@ def test_the_hour_that_comes_twice_in_autumn_is_the_one_nearest_before_reception
 
 def test_fahrenheit_is_converted_in_decimal() -> None:
     (reading,) = read("2a1c", encode_temperature(Decimal("100.4"), fahrenheit=True))
-    assert reading.value == 38.0
+    assert (reading.value, reading.attributes["reported"]) == (38.0, "100.4 °F")
 
 
 @pytest.mark.parametrize(
@@ -305,18 +306,20 @@ def test_a_site_that_the_profile_cannot_say() -> None:
 
 
 def test_battery_speaks_up_below_twenty_percent() -> None:
-    assert decode("2a19", b"\x14", RECEIVED) == []
-    assert decode("2a19", b"\x13", RECEIVED, context=DecodeContext("strap")) == [
-        DeviceEvent(DeviceEventKind.BATTERY_LOW, RECEIVED, "strap", "percent=19")
-    ]
+    (charge,) = read("2a19", b"\x14")
+    assert (charge.code, charge.value) == (BATTERY_LEVEL, 20.0)
+    charge_again, event = decode("2a19", b"\x13", RECEIVED, context=DecodeContext("strap"))
+    assert isinstance(charge_again, Observation)
+    assert charge_again.value == 19.0
+    assert event == DeviceEvent(DeviceEventKind.BATTERY_LOW, RECEIVED, "strap", "percent=19")
     assert refusal("2a19", b"\x65").reason == "out_of_range"
     assert refusal("2a19", b"").reason == "truncated"
     assert refusal("2a19", b"\x50\x00").reason == "trailing_bytes"
 
 
 def test_unknown_characteristic() -> None:
-    assert refusal("2A5F", "00").reason == "unknown_characteristic"
-    assert refusal("fb005c82-02e7-f387-1cad-8acd2d8df0c8", "00").reason == "unknown_characteristic"
+    assert refusal("2AFF", "00").reason == "unknown_characteristic"
+    assert refusal("fb005c84-02e7-f387-1cad-8acd2d8df0c8", "00").reason == "unknown_characteristic"
 
 
 def test_uuids_are_compared_in_one_form() -> None:
@@ -344,7 +347,8 @@ def test_any_bytes_are_decoded_or_refused(characteristic: str, payload: bytes, z
     except DecodeError as error:
         offset = error.offset
     assert 0 <= offset <= len(payload)
-    assert all(item.time <= RECEIVED + timedelta(minutes=10) for item in items)
+    times = [item.end if isinstance(item, Waveform) else item.time for item in items]
+    assert all(time <= RECEIVED + timedelta(minutes=10) for time in times)
 
 
 @given(st.binary(max_size=16))

@@ -135,7 +135,7 @@ async def test_the_queue_is_bounded(store: Store, plan: Plan, monkeypatch: pytes
     largest = 0
     original = Runtime._absorb
 
-    def watch(self: Runtime, batch: Sequence[Item]) -> bool:
+    def watch(self: Runtime, batch: Sequence[Observation | DeviceEvent]) -> bool:
         nonlocal largest
         largest = max(largest, len(batch))
         return original(self, batch)

@@ -16,7 +16,7 @@ from edge_twin import codes
 from edge_twin.contract import Coverage, Dose, FlagKind, Refusal, TwinInput, TwinOutput
 from edge_twin.features import NIGHT_HEART_RATE, Feature
 from edge_twin.jsonform import canonical, output_form
-from edge_twin.observation import Observation, Origin, observe
+from edge_twin.observation import Observation, Origin, Quality, observe
 from edge_twin.program import Program
 from edge_twin.reduced_model import ReducedModel
 from edge_twin.twin import advance
@@ -166,6 +166,13 @@ def test_hz_input_01_an_impossible_count_is_held_and_changes_nothing(
     expected = advance(twin_input)
     assert Refusal.IMPLAUSIBLE_DATA in output.refusals
     assert without_times(replace(output, refusals=expected.refusals)) == without_times(expected)
+
+
+def test_what_a_device_calls_invalid_is_not_used_and_not_reported_as_held(twin_input: TwinInput) -> None:
+    off = observe(codes.HEART_RATE, 0.0, twin_input.now - timedelta(minutes=1), source="strap", quality=Quality.INVALID)
+    output = advance(replace(twin_input, observations=(*twin_input.observations, off)))
+    assert Refusal.IMPLAUSIBLE_DATA not in output.refusals
+    assert without_times(output) == without_times(advance(twin_input))
 
 
 def test_hz_count_02_a_count_of_zero_is_a_count_and_a_flag(twin_input: TwinInput, count: Count) -> None:

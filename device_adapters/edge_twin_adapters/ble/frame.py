@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
+from types import MappingProxyType
 
-from edge_twin.observation import DeviceEvent, Observation, Site
+from edge_twin.observation import DeviceEvent, Observation, Site, Waveform
+from edge_twin_adapters.ble.cgm_feature import CgmFeature
+from edge_twin_adapters.ble.polar_stream import Measurement, PmdStream
+from edge_twin_adapters.ble.vendor_map import VendorMap
 from edge_twin_adapters.errors import DecodeError
 
-Item = Observation | DeviceEvent
+Item = Observation | Waveform | DeviceEvent
 
 # Bluetooth Core, Vol 3 Part F 3.2.9: an attribute value is at most 512 octets.
 MAX_ATTRIBUTE_BYTES = 512
@@ -17,6 +21,14 @@ MAX_ATTRIBUTE_BYTES = 512
 # Bluetooth Core, Vol 3 Part B 2.5.1: a 16-bit UUID abbreviates 0000xxxx + this base.
 _BASE_UUID_TAIL = "-0000-1000-8000-00805f9b34fb"
 _SHORT_UUID_DIGITS = 4
+
+
+def _no_streams() -> Mapping[Measurement, PmdStream]:
+    return MappingProxyType({})
+
+
+def _no_map() -> VendorMap:
+    return MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +45,12 @@ class DecodeContext:
             and how old a reading is that counts as read from storage. Ten minutes: assumed.
         max_age: the oldest stored reading whose device time is believed; a clock that was never set
             starts years ago. 31 days: assumed.
+        cgm_feature: what the glucose sensor said of itself (2AA8); None when it was not read.
+        cgm_session_start: when its session began (2AAA), aware; its records count minutes from there.
+        clock_offset: what to add to the reading of a Polar sensor's clock, taken as UTC, to get the host's
+            time (from a regression over many frames); None when it is not known.
+        polar: the running measurements of a Polar sensor; see :func:`polar.following`.
+        vendor: characteristics that a vendor map describes; see :mod:`vendor_map`.
     """
 
     source: str = "ble"
@@ -40,6 +58,11 @@ class DecodeContext:
     site: Site | None = None
     clock_tolerance: timedelta = timedelta(minutes=10)
     max_age: timedelta = timedelta(days=31)
+    cgm_feature: CgmFeature | None = None
+    cgm_session_start: datetime | None = None
+    clock_offset: timedelta | None = None
+    polar: Mapping[Measurement, PmdStream] = field(default_factory=_no_streams)
+    vendor: VendorMap = field(default_factory=_no_map)
 
 
 Decoder = Callable[[bytes, datetime, DecodeContext], list[Item]]

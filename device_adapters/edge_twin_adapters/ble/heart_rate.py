@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import struct
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 from edge_twin.codes import HEART_RATE, RR_INTERVAL
-from edge_twin.observation import Quality, observe
+from edge_twin.observation import Observation, Origin, Quality, observe
 from edge_twin_adapters.ble.frame import DecodeContext, Item, Reader
 from edge_twin_adapters.errors import AdapterError
 
@@ -15,8 +17,17 @@ CHARACTERISTIC = "2a37"
 _RATE_16_BIT = 0x01
 _CONTACT_DETECTED = 0x02
 _CONTACT_SUPPORTED = 0x04
+_CONTACT = _CONTACT_DETECTED | _CONTACT_SUPPORTED
 _ENERGY = 0x08
 _RR = 0x10
+
+# The bit that says "detected" means nothing unless the sensor supports the feature.
+_CONTACT_REMARKS: Mapping[int, dict[str, str]] = {
+    0: {},
+    _CONTACT_DETECTED: {},
+    _CONTACT_SUPPORTED: {"contact": "no"},
+    _CONTACT: {"contact": "yes"},
+}
 
 # RR intervals count units of 1/1024 s.
 UNITS_PER_SECOND = 1024
@@ -31,6 +42,8 @@ def decode_heart_rate(payload: bytes, received: datetime, context: DecodeContext
     """One heart rate (per minute, at ``received``) and one RR interval (ms) for each beat, oldest first.
 
     The last beat ended at ``received``; each earlier one ended before it by the intervals between.
+    Without skin contact, or with a heart rate of zero (the sensor found none), nothing of the packet is
+    a measurement: ``INVALID``. Attributes: ``contact`` where the sensor can tell, ``energy_kj``.
 
     Raises:
         DecodeError: ``truncated``, ``trailing_bytes`` or ``too_long``.
@@ -39,10 +52,11 @@ def decode_heart_rate(payload: bytes, received: datetime, context: DecodeContext
     reader = Reader(payload)
     flags = reader.u8("flags")
     rate = reader.u16("heart rate") if flags & _RATE_16_BIT else reader.u8("heart rate")
-    attributes, quality = _contact(flags)
     energy = {"energy_kj": str(reader.u16("energy expended"))} if flags & _ENERGY else {}
-    units = _read_rr(reader) if flags & _RR else []
+    units = _read_rr(reader) if flags & _RR else ()
     reader.finish()
+    attributes = _CONTACT_REMARKS[flags & _CONTACT]
+    quality = Quality.INVALID if flags & _CONTACT == _CONTACT_SUPPORTED or rate == 0 else Quality.GOOD
     heart_rate = observe(
         HEART_RATE,
         float(rate),
@@ -51,35 +65,30 @@ def decode_heart_rate(payload: bytes, received: datetime, context: DecodeContext
         quality=quality,
         attributes=attributes | energy,
     )
-    beats = [
-        observe(
-            RR_INTERVAL,
-            unit * 1000 / UNITS_PER_SECOND,
-            received - timedelta(microseconds=round(sum(units[index + 1 :]) * 1_000_000 / UNITS_PER_SECOND)),
-            source=context.source,
-            quality=quality,
-            attributes=attributes,
-            sequence=index,
-        )
-        for index, unit in enumerate(units)
-    ]
-    return [heart_rate, *beats]
+    return [heart_rate, *_beats(units, heart_rate.time, context.source, quality, MappingProxyType(attributes))]
 
 
-def _contact(flags: int) -> tuple[dict[str, str], Quality]:
-    """Skin contact; the bit that says "detected" means nothing unless the sensor supports the feature."""
-    if not flags & _CONTACT_SUPPORTED:
-        return {}, Quality.GOOD
-    if flags & _CONTACT_DETECTED:
-        return {"contact": "yes"}, Quality.GOOD
-    return {"contact": "no"}, Quality.QUESTIONABLE
+def _beats(
+    units: Sequence[int], end: datetime, source: str, quality: Quality, attributes: Mapping[str, str]
+) -> list[Observation]:
+    """The beats of a packet; made without :func:`observe`, which would check their shared parts each time."""
+    beats = []
+    left = sum(units)
+    for index, unit in enumerate(units):
+        left -= unit
+        interval = unit * 1000 / UNITS_PER_SECOND
+        own = Quality.IMPLAUSIBLE if quality is Quality.GOOD and not RR_INTERVAL.is_plausible(interval) else quality
+        time = end - timedelta(microseconds=round(left * 1_000_000 / UNITS_PER_SECOND))
+        beats.append(Observation(RR_INTERVAL, interval, time, source, own, Origin.DEVICE, attributes, index))
+    return beats
 
 
-def _read_rr(reader: Reader) -> list[int]:
+def _read_rr(reader: Reader) -> tuple[int, ...]:
     """At least one interval, up to the end of the payload, in units of 1/1024 s."""
-    units = [reader.u16("RR interval")]
-    while reader.remaining:
-        units.append(reader.u16("RR interval"))
+    whole = reader.remaining // 2
+    units = struct.unpack(f"<{whole}H", reader.take(2 * whole, "RR interval"))
+    if reader.remaining or not units:
+        reader.u16("RR interval")  # half an interval or none: truncated
     return units
 
 

@@ -6,9 +6,11 @@ not numbers at all. Decoding is exact: 18.9 is the decimal 18.9, not a binary ne
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from functools import cache
 
 from edge_twin_adapters.errors import AdapterError, DecodeError
 
@@ -39,20 +41,26 @@ class _Layout:
         return (self.exponent_bits + self.mantissa_bits) // 8
 
     @property
-    def specials(self) -> dict[int, Special]:
-        middle = 1 << (self.mantissa_bits - 1)
-        return {
-            middle - 1: Special.NAN,
-            middle: Special.NRES,
-            middle - 2: Special.POSITIVE_INFINITY,
-            middle + 2: Special.NEGATIVE_INFINITY,
-            middle + 1: Special.RESERVED,
-        }
+    def specials(self) -> Mapping[int, Special]:
+        return _specials(self.mantissa_bits)
 
     @property
     def largest_mantissa(self) -> int:
         """The largest magnitude whose word is never a special, whatever its sign."""
         return (1 << (self.mantissa_bits - 1)) - 3
+
+
+@cache
+def _specials(mantissa_bits: int) -> Mapping[int, Special]:
+    """Whole words that are no numbers: they stand around the middle of the mantissa, with exponent 0."""
+    middle = 1 << (mantissa_bits - 1)
+    return {
+        middle - 1: Special.NAN,
+        middle: Special.NRES,
+        middle - 2: Special.POSITIVE_INFINITY,
+        middle + 2: Special.NEGATIVE_INFINITY,
+        middle + 1: Special.RESERVED,
+    }
 
 
 _FLOAT = _Layout("FLOAT", exponent_bits=8, mantissa_bits=24)
@@ -108,8 +116,8 @@ def _decode(raw: bytes, layout: _Layout) -> Number:
         return special
     mantissa = _signed(word & ((1 << layout.mantissa_bits) - 1), layout.mantissa_bits)
     exponent = _signed(word >> layout.mantissa_bits, layout.exponent_bits)
-    digits = tuple(int(digit) for digit in str(abs(mantissa)))
-    return Decimal((int(mantissa < 0), digits, exponent))
+    # From text: exact, with the digits that the device sent, whatever the application's decimal context.
+    return Decimal(f"{mantissa}E{exponent}")
 
 
 def _encode(value: Number, layout: _Layout) -> bytes:

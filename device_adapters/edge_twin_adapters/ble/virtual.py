@@ -33,6 +33,7 @@ from edge_twin.observation import Site
 from edge_twin_adapters.ble import heart_rate, thermometer
 from edge_twin_adapters.ble.backends import Backends
 from edge_twin_adapters.ble.bumble_backend import bumble_backends
+from edge_twin_adapters.ble.date_time import DateTimeField
 from edge_twin_adapters.errors import AdapterError
 
 # The largest LL payload (Bluetooth Core, Vol 6 Part B 4.5.10): a notification is then never fragmented.
@@ -379,7 +380,7 @@ class VirtualThermometer(VirtualPeripheral):
         celsius: float | Decimal,
         site: Site | None = Site.ORAL,
         *,
-        device_time: thermometer.DateTimeField | None = None,
+        device_time: DateTimeField | None = None,
     ) -> bool:
         """Send a reading and wait for the confirmation; whether a subscribed central confirmed it.
 
