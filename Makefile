@@ -42,13 +42,14 @@ format: setup-dev ## rewrites the code in the house style
 bench: setup-dev ## performance tables (they inform, they never fail)
 	@set -e; for name in $(notdir $(basename $(wildcard tests/benchmarks/bench_*.py))); do echo "== $$name"; $(BIN)/python -m tests.benchmarks.$$name; done
 
-distill: setup-dev ## rebuilds every bundle that is distilled from a teacher (needs the extra 'distill'; tens of minutes)
+distill: setup-dev ## rebuilds every shipped bundle (needs the extra 'distill'; tens of minutes)
 	@set -e; for teacher in neutropenia aml; do \
 	  $(BIN)/edge-twin distill $$teacher --method mechanistic --out $(BUNDLES)/$$teacher.etb; \
 	  for method in course cycle; do \
 	    $(BIN)/edge-twin distill $$teacher --method $$method --out $(BUNDLES)/$$teacher-$$method.etb; \
 	  done; \
-	done
+	done; \
+	for builder in build_gcsf build_field build_emulator; do $(BIN)/python -m edge_twin_models.$$builder; done
 
 wheel: setup-run ## the wheel, in dist/
 	@$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .

@@ -192,8 +192,8 @@ class Model(Protocol):
 class DosedModel(Protocol):
     """A reduced model that can also say how much drug effect doses have."""
 
-    def drug_effect(self, doses: tuple[DoseEvent, ...]) -> float:
-        """Time integral of the drug effect that these doses have for a slope of one; 0 for none."""
+    def drug_effect(self, doses: tuple[DoseEvent, ...]) -> float | None:
+        """Time integral of the drug effect that these doses have for a slope of one; None when it is unknown."""
 
 
 @dataclass(frozen=True)

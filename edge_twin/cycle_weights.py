@@ -63,11 +63,6 @@ JOST_LAYOUT = Layout(("ln_p", "ln_t", "ln_c", "ln_ktr", "ln_gamma", "kill", "ln_
 """Time in days."""
 
 
-def grid_scaled() -> Floats:
-    """[g] times of the curves of ``FRIBERG_LAYOUT``, in mean transit times."""
-    return FRIBERG_LAYOUT.times
-
-
 @dataclass(frozen=True, eq=False)
 class Weights:
     """What the network learned, float32, and the guard of its inputs, float64.

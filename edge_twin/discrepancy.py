@@ -2,9 +2,9 @@
 
 Between occasions (cycles) the same patient answers differently, and the equations are not the patient. Both are
 carried to a cycle from which no count has been taken yet: for each member the fall of the logarithm since the
-dose is multiplied by a log-normal factor. A shallow fall stays sure, a deep one becomes less so, and the count on
-the day of the dose is not touched. The first cycle needs no such term: its patient is drawn from the population,
-whose variance holds the occasion's.
+dose is multiplied by a factor about 1, normal and never negative. A shallow fall stays sure, a deep one becomes
+less so, and the count on the day of the dose is not touched. The first cycle needs no such term: its patient is
+drawn from the population, whose variance holds the occasion's.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ class Discrepancy:
     """Calibrated spread of the fall in a new occasion.
 
     Attributes:
-        log_sd: standard deviation of the logarithm of the factor, where the residual error is ``residual_log_sd``.
+        fall_sd: standard deviation of the factor, where the residual error is ``residual_log_sd``.
         residual_log_sd: the population's, for which it was calibrated; it holds the laboratory's error and the misfit
             of the model.
         laboratory_log_sd: the laboratory's error alone. A forecast whose residual error is no larger claims that the
             model has no misfit, and gets no discrepancy.
     """
 
-    log_sd: float = 0.0
+    fall_sd: float = 0.0
     residual_log_sd: float = 1.0
     laboratory_log_sd: float = 0.0
 
-    def log_sd_at(self, residual_log_sd: float) -> float:
+    def fall_sd_at(self, residual_log_sd: float) -> float:
         """The spread for another residual error: its variance shrinks with what the residual leaves for misfit."""
         laboratory = self.laboratory_log_sd**2
         left = (residual_log_sd**2 - laboratory) / (self.residual_log_sd**2 - laboratory)
-        return self.log_sd * math.sqrt(max(left, 0.0))
+        return self.fall_sd * math.sqrt(max(left, 0.0))
 
     def apply(self, logs: Floats, at_dose: Floats, residual_log_sd: float, seed: int) -> Floats:
         """Log counts in a new occasion with its uncertainty.
@@ -59,11 +59,11 @@ class Discrepancy:
         Returns:
             [t, members].
         """
-        log_sd = self.log_sd_at(residual_log_sd)
-        if log_sd == 0.0:
+        fall_sd = self.fall_sd_at(residual_log_sd)
+        if fall_sd == 0.0:
             return logs
-        deviates = generator(seed, Stream.DISCREPANCY).standard_normal(logs.shape[-1])
-        moved = at_dose + np.exp(log_sd * deviates) * (logs - at_dose)
+        factors = 1.0 + fall_sd * generator(seed, Stream.DISCREPANCY).standard_normal(logs.shape[-1])
+        moved = at_dose + np.maximum(factors, 0.0) * (logs - at_dose)
         # It widens and does not move: the median is what the model says, not what the draw of the factors adds.
         return np.asarray(moved + np.median(logs, axis=-1, keepdims=True) - np.median(moved, axis=-1, keepdims=True))
 
@@ -85,7 +85,7 @@ def read_discrepancy(document: Reader) -> Discrepancy:
     laboratory, residual = item.number("laboratory_log_sd", low=0.0), document.number("residual_log_sd", low=0.0)
     if residual <= laboratory:
         raise BundleError("the residual error must exceed the laboratory's", reason="malformed")
-    return Discrepancy(item.number("log_sd", low=0.0), residual, laboratory)
+    return Discrepancy(item.number("fall_sd", low=0.0), residual, laboratory)
 
 
 def new_occasion(dose_days: Sequence[float], count_days: Floats) -> float | None:

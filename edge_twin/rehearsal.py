@@ -395,10 +395,21 @@ def _days_to_recovery(counts: Matrix, days: np.ndarray, program: Program) -> flo
 
 def _effect_share(model: Model, doses: tuple[Dose, ...], planned: NextCycle, program: Program) -> float | None:
     """Drug effect relative to the first regimen of the program, which is the cycle as it is usually given."""
-    if not isinstance(model, DosedModel) or not program.regimens:
+    if not program.regimens:
         return None
-    standard = model.drug_effect(_own_events(_as_regimen(planned.dose, program.regimens[0])))
-    return model.drug_effect(_worth_giving(_own_events(doses))) / standard if standard > 0.0 else None
+    return effect_share(
+        model,
+        _worth_giving(_own_events(doses)),
+        _worth_giving(_own_events(_as_regimen(planned.dose, program.regimens[0]))),
+    )
+
+
+def effect_share(model: Model, doses: tuple[DoseEvent, ...], standard: tuple[DoseEvent, ...]) -> float | None:
+    """Drug effect of doses as a share of that of the standard ones; None when the model cannot say."""
+    if not isinstance(model, DosedModel):
+        return None
+    effect, whole = model.drug_effect(doses), model.drug_effect(standard)
+    return effect / whole if effect is not None and whole else None
 
 
 def _limited_values(

@@ -14,11 +14,12 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_twin.contract import DosedModel, Matrix, Model, Vector
+from edge_twin.contract import Matrix, Model, Vector
 from edge_twin.exposure import DoseEvent
 from edge_twin.limit_checks import DOSE_PER_ADMINISTRATION, DOSE_PER_CYCLE, EFFECT_SHARE, broken_limits
 from edge_twin.program import Limit, Program
 from edge_twin.recovery import recovery_days
+from edge_twin.rehearsal import effect_share
 
 FOLLOWED_DAYS = 35.0  # after the first dose: nadir and recovery of a consolidation cycle
 GRID_DAYS = 0.25
@@ -237,7 +238,7 @@ def _simulated(  # noqa: PLR0913, PLR0917 - as above
     doses = administrations(cycle, split, delay)
     days = doses[0].start_day + np.arange(0.0, search.followed_days + GRID_DAYS, GRID_DAYS)
     counts = model.simulate(ensemble, (*given, *doses), days)
-    effect = _effect_share(model, doses, administrations(cycle, search.splits[0], 0.0))
+    effect = effect_share(model, doses, administrations(cycle, search.splits[0], 0.0))
     return _Course(days, counts, doses, effect, search.count_limit, cycle.body_surface_m2)
 
 
@@ -265,9 +266,3 @@ def _candidate(  # noqa: PLR0913, PLR0917 - as above
         limits_broken=broken_limits(search.limits, course.values(float(medians[0]))),
         doses=course.doses,
     )
-
-
-def _effect_share(model: Model, doses: tuple[DoseEvent, ...], standard: tuple[DoseEvent, ...]) -> float | None:
-    if not isinstance(model, DosedModel):
-        return None
-    return model.drug_effect(doses) / model.drug_effect(standard)

@@ -117,7 +117,7 @@ def running_model(bundle: Bundle, engine: str | None, models: InstalledModels, t
     """
     behind = None
     if bundle.engine.kind == COURSE_NETWORK:
-        behind = model_of(active_bundle(BEHIND[bundle.id], models, trusted), engine)
+        behind = model_of(active_bundle(BEHIND.get(bundle.id, MECHANISTIC_BUNDLE), models, trusted), engine)
     return model_of(bundle, engine, behind)
 
 

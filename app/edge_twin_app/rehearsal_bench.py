@@ -37,7 +37,7 @@ DOSES = tuple(DoseEvent(INTERVAL_DAYS * cycle, AMOUNT_MG, INFUSION_DAYS) for cyc
 THRESHOLD = 0.5  # 10*9/L
 LSODA_RELATIVE, LSODA_ABSOLUTE = 1e-6, 1e-8
 LSODA_MEMBERS_FOR_MEMORY = 3  # it integrates one patient after the other, so more of them need no more memory
-SLOW_REPEATS = 5  # of what takes a tenth of a second
+SLOW_REPEATS = 10  # of what takes a tenth of a second
 TIMED_SEED, COMPARED_SEED = 1, 2
 
 LSODA, MECHANISTIC, POD, CYCLE = "lsoda", "mechanistic", "pod_network", "cycle_operator"

@@ -16,12 +16,11 @@ from numpy.typing import NDArray
 from edge_twin.bundle import Bundle
 from edge_twin.cycle_weights import Weights
 from edge_twin.engines.buffers import Buffers, silu
+from edge_twin.engines.chunked import Chunked
 from edge_twin.engines.litert_network import LitertNetwork
 from edge_twin.engines.onnx_session import BoundSession
 from edge_twin.engines.selection import LITERT, NUMPY, ONNXRUNTIME, Settings
 from edge_twin.errors import BundleError
-
-CHUNK = 1000
 
 Singles = NDArray[np.float32]
 
@@ -63,27 +62,17 @@ class NumpyCycle:
         return result
 
 
-class _Chunked:
-    """Calls a compiled engine with at most ``CHUNK`` members at a time and joins the answers."""
-
-    def __init__(self, size: int, run: Callable[[Singles, Singles], None]) -> None:
-        self._size, self._run = size, run
-        self._buffers = Buffers()
-
+class _Compiled(Chunked):
     def coefficients(self, scaled: Singles) -> Singles:
         """See ``CycleEngine.coefficients``.
 
         Raises:
             BundleError: ``engine_failed``.
         """
-        result = self._buffers.get("result", len(scaled), self._size)
-        rows = np.ascontiguousarray(scaled, np.float32)
-        for first in range(0, len(scaled), CHUNK):
-            self._run(rows[first : first + CHUNK], result[first : first + CHUNK])
-        return result
+        return self.joined(scaled)
 
 
-class OnnxCycle(_Chunked):
+class OnnxCycle(_Compiled):
     """The bundle's graph in onnxruntime, one thread, bound to reused buffers.
 
     Attributes:
@@ -103,7 +92,7 @@ class OnnxCycle(_Chunked):
         super().__init__(weights.size, lambda rows, target: session.run({"scaled": rows}, target))
 
 
-class LitertCycle(_Chunked):
+class LitertCycle(_Compiled):
     """The bundle's file in LiteRT.
 
     Attributes:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from edge_twin.bundle import Bundle
 from edge_twin.engines.buffers import Buffers, silu
+from edge_twin.engines.chunked import Chunked
 from edge_twin.engines.litert_network import LitertNetwork
 from edge_twin.engines.onnx_session import BoundSession
 from edge_twin.engines.selection import LITERT, NUMPY, ONNXRUNTIME, Settings
@@ -22,7 +23,6 @@ from edge_twin.errors import BundleError
 
 Singles = NDArray[np.float32]
 
-CHUNK = 1000
 LAYERS = ("w1", "b1", "w2", "b2", "w3", "b3")
 """Names of the arrays: weights [inputs, outputs] and biases [outputs] of each layer."""
 
@@ -54,23 +54,13 @@ class NetworkEngine(Protocol):
         """
 
 
-class _Chunked:
-    """Calls a network with at most ``CHUNK`` members at a time and joins the answers."""
-
-    def __init__(self, size: int, run: Callable[[Singles, Singles], None]) -> None:
-        self._size, self._run = size, run
-        self._buffers = Buffers()
-
+class _Network(Chunked):
     def outputs(self, features: Singles) -> Singles:
         """See ``NetworkEngine.outputs``."""
-        result = self._buffers.get("result", len(features), self._size)
-        rows = np.ascontiguousarray(features, np.float32)
-        for first in range(0, len(rows), CHUNK):
-            self._run(rows[first : first + CHUNK], result[first : first + CHUNK])
-        return result
+        return self.joined(features)
 
 
-class NumpyNetwork(_Chunked):
+class NumpyNetwork(_Network):
     """In place, without any other dependency."""
 
     name = NUMPY
@@ -91,7 +81,7 @@ class NumpyNetwork(_Chunked):
         target += bias
 
 
-class OnnxNetwork(_Chunked):
+class OnnxNetwork(_Network):
     """The bundle's graph in onnxruntime, one thread, bound to reused buffers.
 
     Attributes:
@@ -112,7 +102,7 @@ class OnnxNetwork(_Chunked):
         super().__init__(size, lambda rows, target: session.run({"features": rows}, target))
 
 
-class LitertEngine(_Chunked):
+class LitertEngine(_Network):
     """The bundle's file in LiteRT.
 
     Attributes:

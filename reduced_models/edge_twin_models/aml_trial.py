@@ -130,6 +130,9 @@ class AmlTrial:
         model: reduced model whose ensembles choose.
         program: candidates, limits and threshold.
         design: see its type.
+
+    Raises:
+        ValueError: a model that does not know its drug effect.
     """
 
     def __init__(self, model: ReducedModel, program: Program, design: Design) -> None:
@@ -142,6 +145,10 @@ class AmlTrial:
         usual = len(self._standard.days)
         self._given = administrations(design.cycle(usual, 0.0), self._standard, 0.0)
         self._cycle = design.cycle(usual, design.planned_day)
+        effect = model.drug_effect(self._given)
+        if not effect:
+            raise ValueError(f"{model.id} does not say how much drug effect doses have")
+        self._standard_effect = effect
 
     def cohort(self, variability: float, seed: int, number: int) -> Cohort:
         """The cohort of this number.
@@ -220,13 +227,14 @@ class AmlTrial:
         counts = simulate_m3(patient, (*self._given, *choice.doses), days, rtol=TEACHER_RELATIVE)
         followed = counts[days <= planned + self._search.followed_days]
         growth = GRID_DAYS * sum(blast_growth_per_day(count) for count in followed[1:].tolist())
-        kill = GCSF.p1 * patient.slope * self._model.drug_effect(choice.doses)
+        share = choice.effect_share or 0.0  # known: see the constructor
+        kill = GCSF.p1 * patient.slope * share * self._standard_effect
         return Given(
             arm=arm,
             split=choice.split,
             delay_days=choice.delay_days,
             nadir=float(counts[days >= start].min()),
-            effect_share=choice.effect_share or float("nan"),
+            effect_share=share,
             blast_log_change=growth - kill,
             limits_broken=choice.limits_broken,
             total_mg=_total(choice.doses),

@@ -149,7 +149,7 @@ _AML_LIMITS = """## Known failures and limits
 AML_TEXTS = CardTexts(
     purpose=_AML_PURPOSE,
     units="10⁹/L, 1/d, –, –, mg, d",
-    kill="ktr · slope · dose^0.45 up to e^4.9 (a cycle leaves at least about e^-12.7 of the proliferating cells)",
+    kill="ktr · slope · dose^0.45 up to e⁵ (a cycle takes at most about e⁻¹⁴ of the proliferating cells)",
     courses="Up to three equal cycles of six three-hour infusions (0, 12, 48, 60, 96 and 108 h after the start) at "
     "equal intervals, 120 days; a shorter course only until its next cycle would be due.",
     limits=_AML_LIMITS,

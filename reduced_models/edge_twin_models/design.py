@@ -84,7 +84,7 @@ DOCETAXEL_COURSE = CourseSpace(
 # Assumed: slope and ktr within 2.2 to 2.7 of the assumed between-patient standard deviations; gamma, for which
 # none is assumed, ± 16 %; 0.5-3 g/m² on 1.8-2.5 m² over three hours, twice a day on days 1, 3 and 5; three
 # consolidation cycles. The area of ln(1 + C) under a cycle grows like dose**0.45 over these doses, so the bound
-# means that a cycle leaves at least about e**-12.7 of the proliferating cells (typical patient, 1 g/m²: e**-5.2).
+# means that a cycle leaves at least about e**-14 of the proliferating cells (typical patient, 1 g/m²: e**-5.2).
 CYTARABINE_COURSE = CourseSpace(
     box={
         "wbc0": (1.8, 12.0),
@@ -99,7 +99,7 @@ CYTARABINE_COURSE = CourseSpace(
     infusion_days=0.125,
     offsets_days=(0.0, 0.5, 2.0, 2.5, 4.0, 4.5),
     kill_weights=(1.0, 1.0, 0.0, 0.45, 0.0),
-    max_log_kill=4.9,
+    max_log_kill=5.0,
 )
 
 

@@ -8,14 +8,14 @@ LABORATORY_LOG_SD = 0.15
 """[A] error of a neutrophil count alone: counting error and the variation within a day."""
 
 
-def discrepancy_document(log_sd: float) -> dict[str, float | str]:
+def discrepancy_document(fall_sd: float) -> dict[str, float | str]:
     """The manifest's ``discrepancy``; see ``edge_twin.discrepancy``.
 
     Args:
-        log_sd: as ``python -m edge_twin_models.mismatch`` prints it for the bundle.
+        fall_sd: as ``python -m edge_twin_models.mismatch`` prints it for the bundle.
     """
     return {
-        "log_sd": log_sd,
+        "fall_sd": fall_sd,
         "laboratory_log_sd": LABORATORY_LOG_SD,
         "mark": "C",
         "source": "edge_twin_models.mismatch: split-conformal on simulated patients of another model; laboratory "
@@ -27,10 +27,11 @@ def discrepancy_text(document: Mapping[str, float | str]) -> str:
     """The card's section."""
     return f"""## Discrepancy of the next cycle [C]
 
-From a later dose on, while no count of its cycle is known, the fall of the logarithm since the dose is multiplied, for
-each member, by a log-normal factor with log-sd {document["log_sd"]:g}: occasions differ, and the equations are not the
-patient. The value makes the 95 % interval hold the next nadir of 95 % of simulated patients of another model, with
-between-occasion variability assumed there (`python -m edge_twin_models.mismatch`); it says nothing about measured
-patients. It shrinks with the residual error of the forecast and is 0 at the laboratory's own
-{document["laboratory_log_sd"]:g} [A], which claims that the model has no misfit.
+From a later dose on, while no count of its cycle is known, the fall of the logarithm since the dose is multiplied,
+for each member, by a normal factor about 1 (never negative) with standard deviation {document["fall_sd"]:g}: occasions
+differ, and the equations are not the patient. The value makes the 95 % interval hold the next nadir of 95 % of
+simulated patients of another model, with between-occasion variability assumed there
+(`python -m edge_twin_models.mismatch`); it says nothing about measured patients. It shrinks with the residual error of
+the forecast and is 0 at the laboratory's own {document["laboratory_log_sd"]:g} [A], which claims that the model has no
+misfit.
 """

@@ -141,7 +141,7 @@ def forecast_nadir(
     return NadirForecast(logs[0], (logs - logs[0]).min(axis=0), compared.birge_ratio if flagged else 1.0, flagged)
 
 
-def calibrated_log_sd(forecasts: Sequence[NadirForecast], log_nadirs: Sequence[float], known: Discrepancy) -> float:
+def calibrated_fall_sd(forecasts: Sequence[NadirForecast], log_nadirs: Sequence[float], known: Discrepancy) -> float:
     """The smallest spread with which enough intervals hold the truth, see the module.
 
     Args:
@@ -150,14 +150,14 @@ def calibrated_log_sd(forecasts: Sequence[NadirForecast], log_nadirs: Sequence[f
         known: gives the residual errors.
     """
     needed = math.ceil((len(forecasts) + 1) * COVERAGE)
-    for log_sd in np.arange(0.0, 2.0, 0.01).tolist():
-        tried = replace(known, log_sd=round(log_sd, 2))
+    for fall_sd in np.arange(0.0, 2.0, 0.01).tolist():
+        tried = replace(known, fall_sd=round(fall_sd, 2))
         inside = 0
         for forecast, truth in zip(forecasts, log_nadirs, strict=True):
             _, low, high = forecast.interval(tried, RESIDUAL_LOG_SD)
             inside += low <= truth <= high
         if inside >= needed:
-            return tried.log_sd
+            return tried.fall_sd
     raise RuntimeError("no spread below 2 covers enough patients")
 
 
@@ -168,7 +168,7 @@ def main() -> None:
     for name in parser.parse_args().bundles:
         patients = other_patients(CALIBRATION_PATIENTS, CALIBRATION_SEED, gcsf=HALVES[name])
         spread = calibrated(name, patients)
-        print(f"{name}: log_sd {spread:.2f} on {len(patients)} patients")  # noqa: T201 - the command's result
+        print(f"{name}: fall_sd {spread:.2f} on {len(patients)} patients")  # noqa: T201 - the command's result
 
 
 def calibrated(name: str, patients: Sequence[Simulated]) -> float:
@@ -181,7 +181,7 @@ def calibrated(name: str, patients: Sequence[Simulated]) -> float:
         for patient in tqdm(patients, desc=name, leave=False, disable=None)
     ]
     known = Discrepancy(0.0, bundle.residual_log_sd, LABORATORY_LOG_SD)
-    return calibrated_log_sd(forecasts, [patient.log_nadir for patient in patients], known)
+    return calibrated_fall_sd(forecasts, [patient.log_nadir for patient in patients], known)
 
 
 if __name__ == "__main__":

@@ -23,18 +23,14 @@ from edge_twin_models.build_field import FieldPlan, PodGalerkin
 from edge_twin_models.clone_teacher import ResistantClone
 from edge_twin_models.emulator_train import EmulatorTraining, clone_sample, moments, replicate, train_emulator
 from edge_twin_models.field_domain import synthetic_brain
-from edge_twin_models.field_teacher import GliomaField
+from edge_twin_models.field_teacher import GliomaField, start_field
 from edge_twin_models.methods import EXAMPLE_METHODS, EXAMPLE_TEACHERS, named_method, named_teacher
 
-SMALL_FIELD = FieldPlan(modes=5, design=(8, 1), calibration=(24, 2), certificate=(3, 3))
+SMALL_FIELD = FieldPlan(modes=5, design=(8, 1), calibration=(48, 2), certificate=(3, 3))
 SMALL_EMULATOR = EmulatorPlan(EmulatorTraining(hidden=8, epochs=2, batch=16), (32, 2, 1), (64, 1, 2), (4, 60, 3))
 
 
 COARSE = ResistantClone(exact_cells=0, leap_share=0.5)  # quick, and as good for what is tested with it
-
-
-def small_teacher() -> GliomaField:
-    return GliomaField(synthetic_brain((12, 12, 10), 4.0), step_days=1.0)
 
 
 def arrays_of(content: bytes) -> dict[str, NDArray[np.float64]]:
@@ -58,11 +54,16 @@ def test_a_method_refuses_a_teacher_of_another_kind(teacher: str, method: str) -
     assert caught.value.reason == "method_not_for_teacher"
 
 
-def test_a_field_is_reduced_from_teacher_to_signed_bundle() -> None:
+@pytest.mark.parametrize("shape", [(12, 12, 10), (18, 16)], ids=["3-D", "2-D"])
+def test_a_field_is_reduced_from_teacher_to_signed_bundle(shape: tuple[int, ...]) -> None:
     pytest.importorskip("onnx", reason="the graph is written with it")
-    files = PodGalerkin(SMALL_FIELD).reduce(small_teacher())
+    teacher = GliomaField(synthetic_brain(shape, 4.0), step_days=1.0)
+    files = PodGalerkin(SMALL_FIELD).reduce(teacher)
     bundle = open_bundle(signed_files(files, development_key()))
-    assert FieldModel(bundle).size == 5
+    model = FieldModel(bundle)
+    assert (model.size, model.shape) == (5, shape)
+    start = model.project(teacher.domain.grid(start_field(teacher.domain)[:, 0])).coefficients
+    assert 0.0 < float(model.extent(start[None, :], 0.16)[0]) <= 4.0 * max(shape)
     assert all(result.difference is None or result.difference < 1e-9 for result in self_test(bundle))
     assert bundle.manifest["certificate"]["field_l2_p95"] < 0.2  # five modes of twelve runs
 
@@ -76,6 +77,7 @@ def test_an_emulator_is_made_from_teacher_to_signed_bundle_and_again_to_the_same
     assert all(result.difference is None or result.difference < 2e-5 for result in self_test(bundle))
 
 
+@pytest.mark.slow
 def test_training_finds_the_distribution_of_a_known_sample() -> None:
     """Moments made by a formula: after training the network must give them back."""
     pytest.importorskip("torch", reason="training needs it")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from edge_twin.bundle import load_bundle, prior_sample
 from edge_twin.cycle import CycleOperator
-from edge_twin.cycle_weights import Weights, grid_scaled
+from edge_twin.cycle_weights import FRIBERG_LAYOUT, Weights
 from edge_twin.engines.numpy_friberg import NumpyFriberg
 from edge_twin.errors import BundleError
 from edge_twin.exposure import DoseEvent
@@ -43,7 +43,7 @@ def test_moving_the_whole_schedule_changes_nothing() -> None:
 
 
 def test_interpolation_is_exact_for_cubics() -> None:
-    curve = ((grid_scaled() / 12.0) ** 3 - grid_scaled() / 12.0).astype(np.float32)[None, :]
+    curve = ((FRIBERG_LAYOUT.times / 12.0) ** 3 - FRIBERG_LAYOUT.times / 12.0).astype(np.float32)[None, :]
     scaled = np.array([[0.0], [0.05], [5.31], [11.99]], dtype=np.float32)
     np.testing.assert_allclose(
         OPERATOR.curves.between(curve, scaled, 0), (scaled / 12.0) ** 3 - scaled / 12.0, atol=2e-6

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import json
@@ -237,6 +238,25 @@ def test_a_shape_that_is_no_table_of_quantiles_is_refused(tmp_path: Path, levels
 )
 def test_malformed_weights_are_refused(tmp_path: Path, change: Change) -> None:
     assert reason_of(lambda: changed(tmp_path, arrays=change)) == "malformed"
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda golden: golden.pop("raw"), "malformed"),
+        (lambda golden: golden.update(raw=golden["raw"][:, :, :2]), "malformed"),
+        (lambda golden: golden.update(output=golden["output"] + 1.0), "malformed"),
+        (lambda golden: golden.update(raw=golden["raw"] + [0.1, 0.0, 0.0]), "golden_mismatch"),
+    ],
+)
+def test_golden_outputs_that_do_not_fit_are_refused(change: Change, reason: str) -> None:
+    with np.load(io.BytesIO(BUNDLE.files["golden.npz"])) as loaded:
+        golden: dict[str, Any] = {name: loaded[name] for name in loaded.files}
+    change(golden)
+    buffer = io.BytesIO()
+    np.savez(buffer, **golden)
+    spoilt = dataclasses.replace(BUNDLE, files={**BUNDLE.files, "golden.npz": buffer.getvalue()})
+    assert reason_of(lambda: check_emulator_golden(ENGINE, spoilt)) == reason
 
 
 def test_another_kind_of_bundle_is_no_emulator() -> None:

@@ -80,6 +80,17 @@ def test_engines_agree(name: str, count: int) -> None:
     assert np.abs(ours - expected).max() <= BUNDLE.engine.tolerance_relative * np.abs(expected).max()
 
 
+@pytest.mark.parametrize("name", CANDIDATES)
+def test_without_a_step_the_state_is_the_start(name: str) -> None:
+    try:
+        engine = CANDIDATES[name](BUNDLE, MODEL)
+    except BundleError as error:
+        pytest.skip(str(error))
+    initial, parameters = members(2)
+    states = engine.run(initial, parameters, np.zeros((0, 3)), np.array([0]))
+    assert np.array_equal(states, initial[None])
+
+
 def test_the_manifest_lists_its_engines_and_all_pass_the_self_test() -> None:
     assert BUNDLE.engine_names == tuple(CANDIDATES)
     tested = self_test(BUNDLE)
@@ -277,6 +288,25 @@ def reshape(name: str) -> Change:
 )
 def test_malformed_arrays_are_refused(tmp_path: Path, change: Change) -> None:
     assert reason_of(lambda: changed(tmp_path, arrays=change)) == "malformed"
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda golden: golden.pop("initial"), "malformed"),
+        (lambda golden: golden.update(final=golden["final"][:, :-1]), "malformed"),
+        (lambda golden: golden.update(final=1.001 * golden["final"]), "golden_mismatch"),
+        (lambda golden: golden.update(output=1.001 * golden["output"]), "golden_mismatch"),
+    ],
+)
+def test_golden_states_that_do_not_fit_are_refused(change: Change, reason: str) -> None:
+    with np.load(io.BytesIO(BUNDLE.files["golden.npz"])) as loaded:
+        golden: dict[str, Any] = {name: loaded[name] for name in loaded.files}
+    change(golden)
+    buffer = io.BytesIO()
+    np.savez(buffer, **golden)
+    spoilt = dataclasses.replace(BUNDLE, files={**BUNDLE.files, "golden.npz": buffer.getvalue()})
+    assert reason_of(lambda: check_field_golden(ENGINE, spoilt, MODEL)) == reason
 
 
 def test_another_kind_of_bundle_is_no_field() -> None:

@@ -139,8 +139,8 @@ def test_malformed_further_drugs_are_refused(gcsf: Bundle, change: Callable[[dic
     "change",
     [
         lambda m: m.update(discrepancy=0.2),
-        lambda m: m["discrepancy"].update(log_sd=-0.1),
-        lambda m: m["discrepancy"].update(log_sd=float("nan")),
+        lambda m: m["discrepancy"].update(fall_sd=-0.1),
+        lambda m: m["discrepancy"].update(fall_sd=float("nan")),
         lambda m: m["discrepancy"].update(laboratory_log_sd=m["residual_log_sd"]),
         lambda m: m["discrepancy"].pop("source"),
         lambda m: m["discrepancy"].update(mark=""),
@@ -190,7 +190,7 @@ def test_the_discrepancy_widens_the_fall_and_leaves_the_count_on_the_dose_day_al
     logs = np.log(np.array([[4.0] * 4000, [1.0] * 4000, [0.4] * 4000]))
     moved = known.apply(logs, logs[0], 0.42, 5)
     np.testing.assert_array_equal(moved[0], logs[0])
-    falls = np.log((logs[0] - moved[2]) / (logs[0] - logs[2]))
+    falls = (logs[0] - moved[2]) / (logs[0] - logs[2])
     assert float(falls.std()) == pytest.approx(0.3, rel=0.05)
     assert float(np.median(moved[2])) == pytest.approx(logs[2, 0], abs=0.03)
     np.testing.assert_array_equal(known.apply(logs, logs[0], 0.42, 5), moved)
@@ -198,8 +198,8 @@ def test_the_discrepancy_widens_the_fall_and_leaves_the_count_on_the_dose_day_al
 
 def test_the_discrepancy_ends_where_the_residual_is_the_laboratorys() -> None:
     known = Discrepancy(0.3, 0.42, 0.15)
-    spreads = [known.log_sd_at(residual) for residual in (0.1, 0.15, 0.2, 0.3, 0.42)]
+    spreads = [known.fall_sd_at(residual) for residual in (0.1, 0.15, 0.2, 0.3, 0.42)]
     assert spreads[:2] == [0.0, 0.0]
     assert spreads == sorted(spreads)
     assert spreads[-1] == pytest.approx(0.3)
-    assert Discrepancy().log_sd_at(0.42) == 0.0
+    assert Discrepancy().fall_sd_at(0.42) == 0.0
