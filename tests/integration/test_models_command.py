@@ -87,7 +87,7 @@ def test_shipped_then_installed_versions_are_listed(site: Site) -> None:
     assert (installed["status"], installed["changed"]) == ("on_trial", True)
     listed = [row for row in site.rows("list") if row["origin"] == "installed"]
     assert [(row["name"], row["version"], row["digest"]) for row in listed] == [
-        (NAME, 1, shipped[NAME]["digest"]),
+        (NAME, shipped[NAME]["version"], shipped[NAME]["digest"]),
     ]
     assert f"name={NAME}" in site.run("list").stdout
     (again,) = site.rows("install", bundle_path(NAME))
