@@ -42,6 +42,7 @@ format: setup-dev ## rewrites the code in the house style
 bench: setup-dev ## performance tables (they inform, they never fail)
 	@set -e; for name in $(notdir $(basename $(wildcard tests/benchmarks/bench_*.py))); do echo "== $$name"; $(BIN)/python -m tests.benchmarks.$$name; done
 
+distill: export OMP_NUM_THREADS := 1  # the bits of a decomposition depend on the number of threads
 distill: setup-dev ## rebuilds every shipped bundle (needs the extra 'distill'; tens of minutes)
 	@set -e; for teacher in neutropenia aml; do \
 	  $(BIN)/edge-twin distill $$teacher --method mechanistic --out $(BUNDLES)/$$teacher.etb; \

@@ -300,7 +300,7 @@ def _program(document: dict[str, Any]) -> Program:
     if document["schema"] != SCHEMA:
         raise ProgramError(f"program schema {document['schema']!r}", reason="schema_unsupported")
     cycle_days = _positive(document.get("cycle_days", USUAL_CYCLE_DAYS))
-    return Program(
+    program = Program(
         id=document["id"],
         version=int(document["version"]),
         title=document["title"],
@@ -322,6 +322,9 @@ def _program(document: dict[str, Any]) -> Program:
         followed_days=_positive(document.get("followed_days", cycle_days)),
         start_days=_ascending(document.get("start_days", (0.0,))),
     )
+    for table, name in (("forecast", program.count.threshold_name), ("fever", program.count.fever_threshold)):
+        program.threshold(table, name)  # a count without its thresholds is found now, not at the first reading
+    return program
 
 
 def _checked_flags(rule: CountRule) -> CountRule:

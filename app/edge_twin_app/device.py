@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import ssl
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 from edge_twin.bundle import Bundle, load_bundle
 from edge_twin.contract import Model
+from edge_twin.errors import BundleError
 from edge_twin.observation import DeviceEvent, DeviceEventKind
 from edge_twin.runtime import Plan, Runtime, Source
 from edge_twin.store import Store
@@ -33,6 +35,8 @@ from edge_twin_sync.outbox import Outbox
 from edge_twin_sync.paho_transport import MqttSettings, PahoTransport
 from edge_twin_sync.sealer import Sealer
 from edge_twin_sync.streams import ack_topic, status_topic
+
+_LOG = logging.getLogger(__name__)
 
 PROFILES = {"chest_strap": CHEST_STRAP, "thermometer": THERMOMETER}
 
@@ -135,14 +139,21 @@ class Device:
     def _plan(self, start: ModelStart) -> Plan:
         settings, bundle = self.settings, start.open()
         model = self._running(bundle) if bundle else None
-        further = tuple(
-            self._running(active_bundle(name, self._models, self._trusted)) for name in settings.program.further_bundles
-        )
+        further = tuple(filter(None, map(self._further, settings.program.further_bundles)))
         program, doses = settings.program, settings.doses
         return Plan(settings.time_zone, program, model, doses, settings.seed, settings.members, further)
 
     def _running(self, bundle: Bundle) -> Model:
         return running_model(bundle, self._around.engine, self._models, self._trusted)
+
+    def _further(self, name: str) -> Model | None:
+        """A model for other drugs; left out where it cannot be trusted: what only it covers is refused."""
+        try:
+            return self._running(active_bundle(name, self._models, self._trusted))
+        except BundleError as error:
+            _LOG.error("model %s is left out: %s", name, error)
+            self._note_model(f"left_out {name}: {error.reason}")
+            return None
 
     def _sensor(self, sensor: Sensor) -> BleSource:
         if sensor.kind not in PROFILES:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from edge_twin.contract import Model
 from edge_twin.engines import NUMPY, select_engine
 from edge_twin.engines.course_network import select_course_engine
 from edge_twin.engines.kinds import COURSE_NETWORK
+from edge_twin.errors import BundleError
 from edge_twin.installed import InstalledModels
 from edge_twin.opening import model_of
 from edge_twin.program import Program
@@ -21,6 +23,8 @@ from edge_twin.signing import DEVELOPMENT_TRUST, TrustedKeys
 from edge_twin.student import load_student
 from edge_twin.surrogate import SurrogateModel
 from edge_twin_models import bundle_path
+
+_LOG = logging.getLogger(__name__)
 
 ENGINES = ("onnxruntime", "numpy")
 COURSE_BUNDLE = "neutropenia-course"
@@ -56,9 +60,17 @@ def load_models(
         models: of the device; ``installed_models()`` when None.
 
     Raises:
-        BundleError: when a bundle is unknown or cannot be trusted.
+        BundleError: when the program's own bundle is unknown or cannot be trusted. A further one is left out with an
+            error in the log: a regimen that only it covers is then refused by name.
     """
-    return tuple(load_model(name, engine, models) for name in program.bundles)
+    first, *others = program.bundles
+    found = [load_model(first, engine, models)]
+    for name in others:
+        try:
+            found.append(load_model(name, engine, models))
+        except BundleError as error:
+            _LOG.error("model %s is left out: %s", name, error)
+    return tuple(found)
 
 
 def active_bundle(name: str, models: InstalledModels | None = None, trusted: TrustedKeys | None = None) -> Bundle:

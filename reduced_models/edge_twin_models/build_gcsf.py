@@ -64,7 +64,7 @@ UNITS = {"circ0": "10*9/L", "mtt": "h", "slope": "L/umol", "gamma": "1", "beta":
 BOX = {"circ0": (1.0, 12.0), "mtt": (70.0, 240.0), "slope": (3.5, 75.0), "gamma": (0.33, 0.56), "beta": (0.17, 0.30)}
 MAX_STEP_DAYS = 0.1
 TOLERANCE = 2e-5
-DISCREPANCY = discrepancy_document(fall_sd=0.3)
+DISCREPANCY = discrepancy_document(fall_sd=0.29)
 CERTIFICATE_PATIENTS = 40
 CERTIFICATE_SEED = 20261126
 GOLDEN_MEMBERS = 8

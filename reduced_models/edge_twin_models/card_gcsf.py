@@ -113,8 +113,12 @@ _LIMITS = """## What is assumed
 
 ## Known failures and limits
 
-The nadir under filgrastim depends on kinetics that nobody here has verified. The fast rise within hours of an injection
-(margination, release of stored cells) is not in the equations: a count on a day of injection may lie far above the
-forecast. **Not validated on measured patients**; an interval is "not yet validated" until its coverage has been
-counted.
+The nadir under filgrastim depends on kinetics that nobody here has verified. On simulated patients whose filgrastim
+has other kinetics the discrepancy makes the interval of the next nadir wider (×16) than this bundle's own prior
+interval (×11): the counts of one cycle narrow nothing there.
+
+The fast rise within hours of an injection (margination, release of stored cells) is not in the equations: a count on a
+day of injection may lie far above the forecast.
+
+**Not validated on measured patients**; an interval is "not yet validated" until its coverage has been counted.
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +16,8 @@ from edge_twin.errors import BundleError
 from edge_twin.exposure import DoseEvent
 from edge_twin.self_test import self_test
 from edge_twin.student import load_student
-from edge_twin_app.models import load_model, load_surrogate
+from edge_twin.surrogate import SurrogateModel
+from edge_twin_app.models import installed_models, load_model, load_surrogate, running_model, trusted_keys
 from edge_twin_models import bundle_path
 
 pytest.importorskip("scipy", reason="the teacher needs it")
@@ -188,6 +190,12 @@ def test_a_member_outside_the_operator_is_answered_mechanistically_alone() -> No
     assert found.handed_over["parameter_box"] == 1
     lower, upper = found.band()
     np.testing.assert_array_equal(lower[:, 2], upper[:, 2])
+
+
+def test_the_runtime_puts_the_model_of_the_same_teacher_behind_the_student(tmp_path: Path) -> None:
+    model = running_model(COURSE_BUNDLE, "numpy", installed_models(tmp_path), trusted_keys())
+    assert isinstance(model, SurrogateModel)
+    assert model.fallback.id.startswith("aml@")
 
 
 def test_an_omitted_cycle_is_the_same_as_no_dose() -> None:

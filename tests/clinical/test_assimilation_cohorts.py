@@ -53,7 +53,7 @@ def test_the_next_nadir_of_unknown_patients(  # noqa: PLR0913, PLR0917 - two fix
 @pytest.mark.parametrize(
     ("patients", "variance", "low"),
     [
-        pytest.param(40, 1.0, 0.76, id="few"),  # three binomial standard deviations below 90 %
+        pytest.param(16, 1.0, 0.67, id="few"),  # three binomial standard deviations below 90 %
         pytest.param(400, 1.0, 0.90, id="all", marks=pytest.mark.slow),
         pytest.param(200, 1.5, 0.83, id="wider", marks=pytest.mark.slow),  # as for few; the prior is too narrow here
     ],

@@ -44,6 +44,8 @@ def truth(log_parameters: Floats) -> Floats:
     return np.asarray(TEACHER.domain.voxel_volume * fields.sum(axis=(1, 2))[1:])
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_five_measured_totals_halve_the_error_of_the_forecast() -> None:
     """Median over patients of |median forecast - truth| on the log scale; EnKF beside importance sampling."""
     model: Model = patient()

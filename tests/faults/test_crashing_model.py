@@ -133,6 +133,7 @@ def test_hz_bundle_05_a_model_that_kills_the_run_is_rolled_back_by_the_next_star
     site = Site(tmp_path)
     assert site.install(site.release(1)).returncode == 0
     site.run_until("committed neutropenia version 1")
+    assert "left_out neutropenia-gcsf: development_key" in site.events()  # shipped, and not signed by the site
     assert site.install(site.release(2, crashing=True)).returncode == 0
     for killed in range(1, Policy().max_starts + 1):
         assert site.start().wait(timeout=PATIENCE_SECONDS) == -signal.SIGKILL

@@ -67,7 +67,7 @@ def test_a_damaged_installed_version_is_never_replaced_in_silence(
     archive.write_bytes(archive.read_bytes()[:-1])
     for arguments in (["rehearse", CASE], ["replay", CASE], ["evaluate", "counts", table]):
         assert main(arguments) == 1
-        assert "[archive_not_canonical]" in capsys.readouterr().err
+        assert "[archive_truncated]" in capsys.readouterr().err
 
 
 def test_the_bench_measures_the_active_version(models: InstalledModels) -> None:

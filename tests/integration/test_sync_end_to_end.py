@@ -19,7 +19,7 @@ from edge_twin_sync.broker import HOST, EmbeddedBroker
 from edge_twin_sync.client import SyncClient, SyncSettings
 from edge_twin_sync.errors import TransportError
 from edge_twin_sync.keys import CentreIdentity, DeviceRegistry
-from edge_twin_sync.outbox import Outbox, connect
+from edge_twin_sync.outbox import Outbox, connect, writing
 from edge_twin_sync.paho_transport import MqttSettings, PahoTransport
 from edge_twin_sync.records import Schema
 from edge_twin_sync.sealer import Sealer
@@ -49,7 +49,7 @@ class Device:
         )
 
     def put(self, numbers: range) -> None:
-        with self.db.atomic():
+        with writing(self.db):
             for number in numbers:
                 created = NOW + timedelta(minutes=number)
                 self.outbox.enqueue(Stream.FEATURES, Schema.FEATURES_V1, feature_batch(number), created)

@@ -54,6 +54,8 @@ def test_a_program_of_before_that_names_no_count_watches_neutrophils(tmp_path: P
         ("start_days = [0.0, 7.0, 14.0]", "start_days = [7.0, 0.0]"),
         ("administration_days = [0.0, 14.0]", "administration_days = [1.0, 14.0]"),
         ("cycle_days = 28.0", "cycle_days = -28.0"),
+        ("wbc_threshold_10_9_per_l = {", "anc_threshold_10_9_per_l = {"),
+        ('fever_threshold = "leukopenia_10_9_per_l"', 'fever_threshold = "another"'),
     ],
 )
 def test_a_count_a_window_or_a_division_that_is_none_is_refused(tmp_path: Path, before: str, after: str) -> None:

@@ -138,7 +138,7 @@ def test_a_damaged_version_without_another_is_refused_not_replaced(models: Insta
     archive.write_bytes(archive.read_bytes()[:-1])
     with pytest.raises(BundleError) as caught:
         Run(models).open()
-    assert caught.value.reason == "archive_not_canonical"
+    assert caught.value.reason == "archive_truncated"
 
 
 def test_health_that_cannot_be_written_stops_nothing(
