@@ -393,8 +393,11 @@ def _advertisement_data(advertisement: Advertisement) -> AdvertisementData:
     uuids = [uuid for kind in _UUID_LISTS for uuid in cast("list[core.UUID]", data.get(kind) or [])]
     return AdvertisementData(
         local_name=name,
-        manufacturer_data={},
-        service_data={},
+        manufacturer_data=dict(data.get_all(core.AdvertisingData.Type.MANUFACTURER_SPECIFIC_DATA)),
+        service_data={
+            _uuid_text(uuid): octets
+            for uuid, octets in data.get_all(core.AdvertisingData.Type.SERVICE_DATA_16_BIT_UUID)
+        },
         service_uuids=[_uuid_text(uuid) for uuid in uuids],
         tx_power=None,
         rssi=advertisement.rssi,
