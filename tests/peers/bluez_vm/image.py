@@ -118,7 +118,7 @@ def _mmdebstrap(archive: Path) -> None:
         "--variant=minbase",
         f"--include={','.join(PACKAGES)}",
         *(f"--dpkgopt=path-exclude={pattern}" for pattern in _LEFT_OUT),
-        f"--customize-hook={GUEST / 'kernel_hook.sh'}",
+        f"--customize-hook=sh '{GUEST / 'kernel_hook.sh'}' \"$1\"",
         SUITE,
         str(archive),
         *_apt_sources(),
