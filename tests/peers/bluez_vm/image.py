@@ -60,7 +60,9 @@ def project_image() -> Path:
 
 def missing_tools() -> list[str]:
     """Why the machine cannot be built or run here; empty when it can."""
-    reasons = [f"{tool} is not installed" for tool in ("qemu-system-x86_64", "mmdebstrap") if shutil.which(tool) is None]
+    reasons = [
+        f"{tool} is not installed" for tool in ("qemu-system-x86_64", "mmdebstrap") if shutil.which(tool) is None
+    ]
     if sys.version_info[:2] != PYTHON:
         reasons.append(f"Debian {SUITE} has Python {PYTHON[0]}.{PYTHON[1]}, this environment another one")
     if os.uname().machine != "x86_64":
@@ -194,7 +196,9 @@ def _closure(names: Iterable[str]) -> set[str]:
         name = waiting.pop()
         if name not in found:
             found.add(name)
-            waiting += [need.name for need in map(Requirement, importlib.metadata.requires(name) or ()) if _applies(need)]
+            waiting += [
+                need.name for need in map(Requirement, importlib.metadata.requires(name) or ()) if _applies(need)
+            ]
     return found
 
 

@@ -102,7 +102,9 @@ async def scan(strap: LockedStrap) -> BLEDevice:
         async for device, advertisement in scanner.advertisement_data():
             if device.address == strap.address:
                 require(advertisement.local_name == strap.name, "another name")
-                told("scan", f"name={strap.name!r} services={len(advertisement.service_uuids)} rssi={advertisement.rssi}")
+                told(
+                    "scan", f"name={strap.name!r} services={len(advertisement.service_uuids)} rssi={advertisement.rssi}"
+                )
                 return device
     raise AssertionError("the scan ended")
 
