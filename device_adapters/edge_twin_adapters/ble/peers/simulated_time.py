@@ -13,9 +13,9 @@ from edge_twin.observation import as_utc
 Step = Callable[[], Awaitable[float | None]]
 """Does what is due now; returns the seconds until it is due again, or None when it never is."""
 
-# Turns of the event loop after each step. A notification takes about a dozen from the sensor's host through
-# both controllers to the client (counted in Bumble 0.0.236), so that it arrives before the time moves on.
-_TURNS = 12
+# Turns of the event loop after each step. A notification takes two from the sensor to the callback of the client
+# (counted, Bumble 0.0.236), so that it arrives before the time moves on; the rest is for what the client does then.
+_TURNS = 4
 
 
 class SimulatedTime:
