@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
-from edge_twin_app.device import system_clock
-from edge_twin_app.devices.radio import air
+from edge_twin_app.devices.radio import Air, air
 from edge_twin_app.devices.scan import Sighting, scan
+from edge_twin_app.devices.streaming import JsonLines, LiveTable, sources, watch
 from edge_twin_app.devices.table import write_rows
+from edge_twin_app.errors import AppError
+from edge_twin_app.settings import Sensor, Settings, load_settings
 
 if TYPE_CHECKING:
     from edge_twin_app.commands.types import Subparsers
@@ -25,6 +29,12 @@ def add_to(commands: Subparsers) -> None:
     one = _action(actions, "scan", run_scan, "who advertises, and what it says without a connection")
     _virtual(one)
     _seconds(one, 10.0, "how long to listen")
+    one = _action(actions, "stream", run_stream, "what the sensors say, live; Ctrl-C stops them in order")
+    one.add_argument("sensors", nargs="*", metavar="KIND=ADDRESS", help="with --virtual the kind is enough")
+    _settings(one, "read the sensors of these settings")
+    _virtual(one)
+    one.add_argument("--speed", type=positive, default=1.0, help="of virtual sensors: simulated seconds in a second")
+    _seconds(one, None, "how long (until Ctrl-C unless given)")
 
 
 def _action(actions: Subparsers, name: str, run: Run, text: str) -> argparse.ArgumentParser:
@@ -39,22 +49,26 @@ def _virtual(parser: argparse.ArgumentParser) -> None:
 
 
 def _seconds(parser: argparse.ArgumentParser, default: float | None, text: str) -> None:
-    parser.add_argument("--seconds", type=positive_seconds, default=default, help=text)
+    parser.add_argument("--seconds", type=positive, default=default, help=text)
 
 
-def positive_seconds(text: str) -> float:
-    """A time limit: finite and above zero.
+def _settings(parser: argparse.ArgumentParser, text: str) -> None:
+    parser.add_argument("--settings", type=Path, metavar="FILE", help=text)
+
+
+def positive(text: str) -> float:
+    """A number that is finite and above zero.
 
     Raises:
         ArgumentTypeError: it is not.
     """
     try:
-        seconds = float(text)
+        number = float(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text!r} is no number") from error
-    if not 0.0 < seconds < float("inf"):
-        raise argparse.ArgumentTypeError("seconds must be above zero and finite")
-    return seconds
+    if not 0.0 < number < float("inf"):
+        raise argparse.ArgumentTypeError("it must be above zero and finite")
+    return number
 
 
 def run_scan(options: argparse.Namespace) -> int:
@@ -68,4 +82,46 @@ def run_scan(options: argparse.Namespace) -> int:
 
 async def _scan(options: argparse.Namespace) -> list[Sighting]:
     async with air(virtual=options.virtual) as radio:
-        return await scan(radio.backends, options.seconds, system_clock)
+        return await scan(radio.backends, options.seconds, radio.clock)
+
+
+def run_stream(options: argparse.Namespace) -> int:
+    """Show what the sensors say; exit status 1 when the link to one of them never came up."""
+    return 0 if asyncio.run(_stream(options)) else 1
+
+
+async def _stream(options: argparse.Namespace) -> bool:
+    settings = None if options.settings is None else load_settings(options.settings)
+    zone = None if settings is None else ZoneInfo(settings.time_zone)
+    async with air(virtual=options.virtual, speed=options.speed) as radio:
+        chosen = chosen_sensors(options.sensors, settings, radio)
+        display = JsonLines() if options.json else LiveTable()
+        return await watch(sources(chosen, radio, zone), radio, options.seconds, display)
+
+
+def chosen_sensors(asked: Sequence[str], settings: Settings | None, radio: Air) -> list[Sensor]:
+    """The sensors that a command is about.
+
+    Args:
+        asked: ``KIND=ADDRESS`` each, or only the kind of one that is known already.
+        settings: of the site, or None.
+        radio: knows its virtual sensors.
+
+    Raises:
+        AppError: ``no_sensors`` or ``unknown_sensor``.
+    """
+    known = [*(settings.sensors if settings else ()), *radio.sensors]
+    chosen = [_sensor(text, known) for text in asked] or known
+    if not chosen:
+        raise AppError("name a sensor as KIND=ADDRESS, or give --settings or --virtual", reason="no_sensors")
+    return chosen
+
+
+def _sensor(text: str, known: Sequence[Sensor]) -> Sensor:
+    kind, given, address = text.partition("=")
+    if given and address:
+        return Sensor(kind, address)
+    for sensor in known:
+        if sensor.kind == kind:
+            return sensor
+    raise AppError(f"no address of a {kind!r} is known: write {kind}=ADDRESS", reason="unknown_sensor")

@@ -1,58 +1,78 @@
-"""Virtual sensors for ``--virtual``: they measure in real time from the recordings that come with the package."""
+"""Virtual sensors of every profile for ``--virtual``: they measure by themselves, in the pace that is asked for."""
 
 from __future__ import annotations
 
-import asyncio
-from itertools import cycle
-from types import TracebackType
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from datetime import datetime
+from types import MappingProxyType, TracebackType
 from typing import Self
 
 from edge_twin_adapters.ble.backends import Backends
-from edge_twin_adapters.ble.virtual import VirtualRadio, VirtualStrap, VirtualThermometer
-from edge_twin_adapters.recordings import load_recordings
+from edge_twin_adapters.ble.peers.catalogue import MAKERS, make_sensor
+from edge_twin_adapters.ble.peers.simulated_time import SimulatedTime
+from edge_twin_adapters.ble.virtual import VirtualRadio
 from edge_twin_app.settings import Sensor
 
-_CELSIUS = (36.6, 36.7, 36.7, 36.8)
-_THERMOMETER_PERIOD_S = 5.0
+# A virtual sensor by the kind that settings use for the real one; the others only broadcast.
+VIRTUAL_KINDS: Mapping[str, str] = MappingProxyType(
+    {
+        "heart_rate": "chest_strap",
+        "polar": "polar_strap",
+        "oximeter": "oximeter",
+        "spot_oximeter": "spot_oximeter",
+        "thermometer": "thermometer",
+        "blood_pressure": "cuff",
+        "weight": "scale",
+        "body_composition": "body_composition",
+        "glucose": "glucose_meter",
+        "cgm": "glucose_sensor",
+        "running": "running_sensor",
+        "room": "room_sensor",
+    }
+)
+_SEED = 1
+_LONGER_THAN_ANY_COMMAND_S = 365.0 * 86_400.0
 
 
 class VirtualWard:
-    """A virtual radio with a strap and a thermometer on it; an async context manager."""
+    """A virtual radio with one sensor of each kind on it; an async context manager.
 
-    def __init__(self) -> None:
+    Args:
+        start: the time on the sensors' clocks at the beginning, aware.
+        speed: simulated seconds in a second.
+        protected: the sensors ask for an encrypted link.
+    """
+
+    def __init__(self, start: datetime, *, speed: float = 1.0, protected: bool = False) -> None:
+        self._time = SimulatedTime(start, speed=speed)
         self._radio = VirtualRadio()
-        self._strap = VirtualStrap(self._radio)
-        self._thermometer = VirtualThermometer(self._radio)
-        self.sensors = (
-            Sensor("chest_strap", self._strap.address),
-            Sensor("thermometer", self._thermometer.address),
+        self._closing = AsyncExitStack()
+        made = {name: make_sensor(name, self._radio, self._time, seed=_SEED, protected=protected) for name in MAKERS}
+        self._sensors = tuple(made.values())
+        self.sensors = tuple(
+            Sensor(VIRTUAL_KINDS[name], one.address) for name, one in made.items() if name in VIRTUAL_KINDS
         )
 
     async def __aenter__(self) -> Self:
-        await self._radio.__aenter__()
-        await self._strap.put_on()
-        await self._thermometer.put_on()
+        await self._closing.enter_async_context(self._radio)
+        for sensor in self._sensors:
+            await sensor.begin()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._radio.__aexit__(kind, error, trace)
+        await self._closing.aclose()
 
     def backends(self) -> Backends:
         """The bleak backends of the radio."""
         return self._radio.backends()
 
+    def now(self) -> datetime:
+        """The simulated moment, UTC."""
+        return self._time.now()
+
     async def play(self) -> None:
-        """Measure until cancelled."""
-        await asyncio.gather(self._beat(), self._take_temperatures())
-
-    async def _beat(self) -> None:
-        rr_ms = load_recordings()[0].rr_ms
-        while True:
-            await self._strap.beats(rr_ms, pace=asyncio.sleep)
-
-    async def _take_temperatures(self) -> None:
-        for celsius in cycle(_CELSIUS):
-            await asyncio.sleep(_THERMOMETER_PERIOD_S)
-            await self._thermometer.measure(celsius)
+        """Let the sensors measure until cancelled."""
+        await self._time.run(_LONGER_THAN_ANY_COMMAND_S)
