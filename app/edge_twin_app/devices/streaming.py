@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import shutil
 import signal
 import sys
 import time
@@ -26,6 +27,7 @@ from edge_twin_adapters.ble.link import LinkSecurity, Pairing
 from edge_twin_adapters.ble.profiles import PROFILES
 from edge_twin_adapters.ble.source import BleSource
 from edge_twin_app.devices.board import Board
+from edge_twin_app.devices.known import source_name
 from edge_twin_app.devices.radio import Air
 from edge_twin_app.devices.table import lines
 from edge_twin_app.errors import AppError
@@ -81,11 +83,22 @@ class LiveTable:
 
     def _draw(self, rows: list[dict[str, Any]]) -> None:
         text = lines(rows, COLUMNS)
+        if self._live:
+            text = _fitted(text)
         # Cursor up, then clear to the end of the screen (ECMA-48).
         back = f"\x1b[{self._drawn}A\x1b[J" if self._live and self._drawn else ""
         self._drawn = len(text)
         sys.stdout.write(back + "\n".join(text) + "\n")
         sys.stdout.flush()
+
+
+def _fitted(text: list[str]) -> list[str]:
+    """As much as the terminal can show: what has scrolled away cannot be drawn again."""
+    width, height = shutil.get_terminal_size()
+    most = max(2, height - 2)
+    hidden = len(text) - most
+    shown = [*text[:most], f"({hidden} more lines; a taller window shows them)"] if hidden > 0 else text
+    return [line[: width - 1] for line in shown]
 
 
 class JsonLines:
@@ -146,7 +159,7 @@ def _source(sensor: Sensor, radio: Air, zone: ZoneInfo | None, finder: Finder) -
         PROFILES[sensor.kind],
         clock=radio.clock,
         rng=random.Random(sensor.address),  # noqa: S311 - jitter of the back-off, not a secret
-        context=DecodeContext(source=f"ble:{sensor.kind}", patient_zone=zone),
+        context=DecodeContext(source=source_name(sensor), patient_zone=zone),
         backends=radio.backends,
         # Pairing is what `edge-twin devices pair` is for, with an account of it.
         security=LinkSecurity(Pairing.NEVER),
