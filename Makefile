@@ -7,7 +7,7 @@ BUNDLES := reduced_models/edge_twin_models/bundles
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow lint types imports format bench distill wheel clean distclean setup-run setup-dev
+.PHONY: help run test test-slow fuzz lint types imports format bench distill wheel clean distclean setup-run setup-dev
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -21,6 +21,9 @@ test: lint types imports ## all checks: style, types, import rule, quick tests
 
 test-slow: setup-dev ## the long tests, which `make test` leaves out
 	@$(BIN)/python -m pytest -q -m slow $(PYTEST_ARGS)
+
+fuzz: setup-dev ## 60 s of fuzzing what reads bytes of a device (coverage-guided with the extra 'fuzz')
+	@$(BIN)/python -m tests.fuzz.fuzz_ble --seconds 60
 
 lint: setup-dev ## style (ruff)
 	@echo "== style"
