@@ -16,8 +16,9 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from py_compile import PycInvalidationMode
 
 from packaging.requirements import Requirement
 
@@ -80,9 +81,8 @@ def _hash(parts: Iterable[bytes]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _replace(folder: Path, build: object) -> None:
+def _replace(folder: Path, build: Callable[[Path], object]) -> None:
     """Fill ``folder`` completely or not at all, and drop older builds of the same kind."""
-    assert callable(build)
     CACHE.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=CACHE) as draft:
         build(Path(draft))
@@ -157,8 +157,9 @@ def _build_project(folder: Path) -> None:
         for path, file in (*_project_files(), *_package_files()):
             _copy(file, root / path)
         # Compiling takes the emulated processor longer than the test.
-        mode = compileall.py_compile.PycInvalidationMode.UNCHECKED_HASH  # type: ignore[attr-defined]
-        compileall.compile_dir(root / "opt", quiet=2, stripdir=scratch, invalidation_mode=mode)
+        compileall.compile_dir(
+            root / "opt", quiet=2, stripdir=scratch, invalidation_mode=PycInvalidationMode.UNCHECKED_HASH
+        )
         with (folder / "project.cpio").open("wb") as target:
             writer = CpioWriter(target)
             for file in sorted(path for path in root.rglob("*") if path.is_file()):
@@ -174,7 +175,7 @@ def _copy(source: Path, target: Path) -> None:
 def _project_files() -> Iterator[tuple[str, Path]]:
     yield "init", GUEST / "init"
     yield "etc/edge-twin/modules", GUEST / "modules"
-    yield from ((f"opt/edge_twin/code/{file.name}", file) for file in GUEST.glob("*.py"))
+    yield from ((f"opt/edge_twin/code/{file.relative_to(ROOT)}", file) for file in GUEST.glob("*.py"))
     for name, package in CODE.items():
         for file in package.rglob("*"):
             if file.is_file() and file.suffix != ".pyc" and "recordings" not in file.parts:

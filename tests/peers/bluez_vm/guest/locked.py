@@ -44,13 +44,21 @@ class LockedStrap(VirtualPeripheral):
         address: static random address.
         battery_percent: what the protected characteristic says.
         display: whether it shows a passkey, which then has to be typed on the other side.
+
+    Attributes:
+        battery_percent: as given.
+        display: what it shows.
+        refused_reads: reads of the protected characteristic without encryption.
+        encrypted_reads: reads of it that were answered.
     """
 
     def __init__(
         self, radio: VirtualRadio, name: str, address: str, *, battery_percent: int, display: bool = False
     ) -> None:
+        self.battery_percent = battery_percent
         self.display = Display(present=display)
         self.refused_reads = 0
+        self.encrypted_reads = 0
         measurement = Characteristic(
             UUID.from_16_bits(0x2A37), Characteristic.Properties.NOTIFY, Attribute.Permissions(0), _write_only()
         )
@@ -58,7 +66,7 @@ class LockedStrap(VirtualPeripheral):
             UUID.from_16_bits(0x2A19),
             Characteristic.Properties.READ,
             Attribute.Permissions.READABLE,
-            CharacteristicValue(read=lambda connection: self._read_battery(connection, battery_percent)),
+            CharacteristicValue(read=lambda connection: self._read_battery(connection)),
         )
         services = [Service(HEART_RATE, [measurement]), Service(BATTERY, [battery])]
         super().__init__(radio, name, address, services, measurement)
@@ -87,11 +95,12 @@ class LockedStrap(VirtualPeripheral):
         for packet in heart_rate.pack_beats([rr_ms]):
             await self.send_raw(packet)
 
-    def _read_battery(self, connection: Connection, percent: int) -> bytes:
+    def _read_battery(self, connection: Connection) -> bytes:
         if not connection.is_encrypted:
             self.refused_reads += 1
             raise ATT_Error(ErrorCode.INSUFFICIENT_ENCRYPTION)
-        return bytes([percent])
+        self.encrypted_reads += 1
+        return bytes([self.battery_percent])
 
 
 def _write_only() -> CharacteristicValue[bytes]:
