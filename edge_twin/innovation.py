@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edge_twin.assimilation import Assimilation, Counts, operator_of
+from edge_twin.assimilation.kalman import products
 from edge_twin.assimilation.observing import distinct_days, log_states
 from edge_twin.contract import Matrix, Model, Vector
 from edge_twin.exposure import DoseEvent
@@ -75,9 +76,10 @@ def _normalised(ensemble: Matrix, values: Matrix) -> Matrix:
     """[m, k] one-step-ahead normalised innovations of each column of ``values``."""
     centre = ensemble.mean(axis=1, keepdims=True)
     anomalies = ensemble - centre
-    covariance = anomalies @ anomalies.T / (ensemble.shape[1] - 1)
+    covariance = products(anomalies, anomalies) / (ensemble.shape[1] - 1)
     floor = 1e-12 * np.trace(covariance) * np.eye(len(covariance))
-    return np.asarray(np.linalg.solve(np.linalg.cholesky(covariance + floor), values - centre))
+    whitening = np.linalg.solve(np.linalg.cholesky(covariance + floor), np.eye(len(covariance)))
+    return np.asarray(np.einsum("ij,jk->ik", whitening, values - centre))
 
 
 def _strangeness(played: Matrix, own: Vector) -> float:

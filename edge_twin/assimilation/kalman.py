@@ -68,9 +68,19 @@ def _moved(joint: Matrix, measured: Rows, wanted: Matrix, variances: Vector, pre
     scale = 1.0 / (joint.shape[1] - 1)
     # The measurement errors are known to be independent of everything before them: their variance is
     # added exactly instead of being estimated from the members.
-    spread = scale * (responses @ responses.T) + np.diag(variances)
-    cross = scale * (anomalies @ responses.T)
-    return np.asarray(joint + cross @ np.linalg.solve(spread, wanted - joint[measured]))
+    spread = scale * products(responses, responses) + np.diag(variances)
+    cross = scale * products(anomalies, responses)
+    gain = np.linalg.solve(spread, cross.T)
+    return np.asarray(joint + np.einsum("mi,mn->in", gain, wanted - joint[measured]))
+
+
+def products(first: Matrix, second: Matrix) -> Matrix:
+    """Sums over members of each row of ``first`` times each row of ``second``, shape [rows, rows].
+
+    Not by the matrix product of the linear algebra library: for some rows of a thousand numbers it is no faster, and
+    its working memory, a third of a megabyte, would never be given back.
+    """
+    return np.asarray(np.einsum("in,jn->ij", first, second))
 
 
 def below_limit(measured: Vector, limit: float) -> Vector:

@@ -1,4 +1,4 @@
-"""Peak memory of the public way in a fresh process: open a signed bundle, 1,000 members, assimilate, forecast.
+"""Peak memory of the public way in a fresh process: open a signed bundle, 1,000 members, forecast, assimilate.
 
 What a process needs without any of our code is measured beside it: numpy, its random generators and the OpenSSL that
 they load.
@@ -31,10 +31,10 @@ behind = bundle_path("neutropenia") if {name!r} != "neutropenia" else None
 model = open_bundle(bundle_path({name!r}), {engine!r}, behind=behind)
 twin = PatientTwin(model, load_program("neutropenia"))
 twin = twin.given(Dose(start, "docetaxel", 150.0, timedelta(hours=1)))
-twin = twin.counted(5.2, start).counted(0.6, start + timedelta(days=7))
+twin = twin.counted(5.2, start).counted(0.6, start + timedelta(days=7)) if {counts} else twin
 output = twin.forecast(start + timedelta(days=7, hours=1))
 assert output.posterior.log_parameters.shape[0] == 1000
-assert output.forecast.counts_used == 2
+assert output.forecast.counts_used == {counts}
 """
 NOTHING_OF_OURS = "import numpy.random"
 
@@ -49,18 +49,21 @@ def peak(script: str) -> tuple[float, list[str]]:
 
 
 @pytest.mark.parametrize(
-    ("name", "engine", "limit_mb"),
+    ("name", "engine", "counts", "limit_mb"),
     [
-        ("neutropenia", "numpy", 40.0),
-        ("neutropenia", "onnxruntime", 80.0),
-        # Two bundles, the student's and the one behind it: measured just under 40, and pages are not the same twice.
-        ("neutropenia-course", "numpy", 41.0),
-        ("neutropenia-course", "onnxruntime", 80.0),
+        ("neutropenia", "numpy", 0, 40.0),
+        ("neutropenia", "onnxruntime", 0, 80.0),
+        # The smoother's linear algebra comes on top, and pages are not the same twice: 39.5 to 40.4 in different runs.
+        ("neutropenia", "numpy", 2, 41.0),
+        ("neutropenia", "onnxruntime", 2, 80.0),
+        # Two bundles, the student's and the one behind it.
+        ("neutropenia-course", "numpy", 2, 42.0),
+        ("neutropenia-course", "onnxruntime", 2, 80.0),
     ],
 )
-def test_one_forecast_needs_little_memory(name: str, engine: str, limit_mb: float) -> None:
-    megabytes, heavy = peak(FORECAST.format(name=name, engine=engine))
+def test_one_forecast_needs_little_memory(name: str, engine: str, counts: int, limit_mb: float) -> None:
+    megabytes, heavy = peak(FORECAST.format(name=name, engine=engine, counts=counts))
     floor, _ = peak(NOTHING_OF_OURS)
-    print(f"{name} on {engine}: {megabytes:.1f} MB, of which numpy alone {floor:.1f} MB")
+    print(f"{name} on {engine}, {counts} counts: {megabytes:.1f} MB, of which numpy alone {floor:.1f} MB")
     assert not {"torch", "onnx", "scipy", "cryptography"} & set(heavy)
     assert megabytes < limit_mb
