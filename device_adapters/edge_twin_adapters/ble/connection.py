@@ -83,6 +83,7 @@ class Connection:
             await self._subscribe_optional(characteristic)
         if self._profile.polar:
             await self._polar.start()
+        honour_cancellation()
 
     async def take_down(self) -> None:
         """Stop what was started and disconnect; never raises."""
@@ -166,4 +167,3 @@ class Connection:
         self._note_written(long_uuid(characteristic), request)
         async with asyncio.timeout(self._times.job_s):
             await self._client.write_gatt_char(self._required(characteristic), request, response=True)
-        honour_cancellation()
