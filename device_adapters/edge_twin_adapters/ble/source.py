@@ -71,7 +71,7 @@ class BleSource:
         backends: factory of the bleak backends; the platform's own by default.
         times: time limits.
         capacity: frames that may wait for the consumer; the default is over an hour of a strap.
-        sleep: waits between attempts.
+        sleep: waits between attempts, and between requests for stored records.
         on_frame: called with each frame before it is decoded, to keep it; what it raises ends the stream.
         security: when to pair.
         memory: where cursors, bonds and digests of records survive a restart; by default they do not.
@@ -374,7 +374,7 @@ class BleSource:
             wait_s = plan.every_s if complete else self._times.retry_s
             if wait_s is None:
                 return
-            await asyncio.sleep(wait_s)
+            await self._sleep(wait_s)
 
     def _tell_records_lost(self, detail: str) -> None:
         now = as_utc(self._clock())
