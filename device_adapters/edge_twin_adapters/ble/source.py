@@ -130,6 +130,7 @@ class BleSource:
         self._early: list[Frame] = []
         self._connected_before = False
         self._bond_told = False
+        self._fetching = False
         self._expected_from: datetime | None = None
 
     def _recall(self) -> None:
@@ -189,8 +190,8 @@ class BleSource:
             while (entry := await self._next(mailbox)) is not None:
                 for item in self._interpret(entry):
                     yield item
-                self._settle(entry, idle=not mailbox.pending)
-            for item in self._interpreter.flush():
+                self._settle(entry, idle=not (mailbox.pending or self._fetching))
+            for item in self._interpreter.link_lost():
                 yield item
             if not task.cancelled():
                 task.result()
@@ -331,13 +332,18 @@ class BleSource:
         finally:
             if connection is not None:
                 await connection.take_down()
+            self._leave()
+        if not self._announced:
+            self._counters.failed_attempts += 1
+        self._state = replace(self._state, last_reason=reason)
+        return reason, self._counters.notifications > self._frames_at_connect
+
+    def _leave(self) -> None:
+        self._state = replace(self._state, connected=False, encrypted=None, mtu=None)
         if any(short_uuid(frame.characteristic) in self.profile.required for frame in self._early):
             # It measured before the connection failed, and may think that this is delivered.
             self._announce()
-        if not self._announced:
-            self._counters.failed_attempts += 1
-        self._state = replace(self._state, connected=False, encrypted=None, mtu=None, last_reason=reason)
-        return reason, self._counters.notifications > self._frames_at_connect
+            self._state = replace(self._state, connected=False)
 
     async def _find(self) -> BLEDevice:
         device = await self._finder.find(self.device, self._note_advertisement)
@@ -378,7 +384,12 @@ class BleSource:
         resume.begin(b"" if plan.epoch is None else connection.values.get(short_uuid(plan.epoch), b""))
         fetcher = Fetcher(backfill, resume, mailbox, self._counters, self._tell_records_lost)
         while True:
-            complete = await fetcher.fetch()
+            # A piece is kept with its cursor, in one commit.
+            self._fetching = True
+            try:
+                complete = await fetcher.fetch()
+            finally:
+                self._fetching = False
             wait_s = plan.every_s if complete else self._times.retry_s
             if wait_s is None:
                 return
