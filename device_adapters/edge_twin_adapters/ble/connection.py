@@ -77,13 +77,15 @@ class Connection:
         for characteristic in self._profile.required:
             found = self._required(characteristic)
             await self._secured(partial(self._subscribe, found))
-        self._ready()
+        if self._profile.required:
+            self._ready()
         for characteristic in self._profile.optional:
             await self._read(characteristic)
             await self._subscribe_optional(characteristic)
         if self._profile.polar:
             await self._polar.start()
         honour_cancellation()
+        self._ready()
 
     async def take_down(self) -> None:
         """Stop what was started and disconnect; never raises."""
