@@ -201,7 +201,7 @@ async def test_a_backfill_that_stalls_for_good_is_told_and_live_values_go_on() -
         async def silent(_request: object) -> None:
             """Answer nothing."""
 
-        sensor.store._carry_out = silent  # type: ignore[method-assign]
+        sensor.store._carry_out = silent  # type: ignore[method-assign, assignment]
         times = replace(QUICK, stall_s=0.02, retry_s=1e9)
         source = table.source(sensor, profile_of("cgm"), times=times, sleep=table.time.sleep)
         items = table.read(source)

@@ -178,7 +178,6 @@ def reading(code: object = HEART_RATE, **attributes: str) -> Observation:
 
 def test_wear_is_told_when_it_ends_and_when_it_begins_again() -> None:
     wear = WearTracker()
-    assert wear.state is Wear.UNKNOWN
     assert wear.note(reading()) is None
     assert wear.note(reading(contact="yes")) is None
     assert wear.state is Wear.WORN

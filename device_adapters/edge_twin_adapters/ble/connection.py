@@ -82,6 +82,8 @@ class Connection:
         for characteristic in self._profile.optional:
             await self._read(characteristic)
             await self._subscribe_optional(characteristic)
+        if not self._profile.required:
+            self._ready()
         if self._profile.polar:
             await self._polar.start()
         honour_cancellation()
