@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 
 from bleak import BleakClient
 from bleak.backends.characteristic import BleakGATTCharacteristic
@@ -13,12 +14,12 @@ from bleak.exc import BleakCharacteristicNotFoundError, BleakError
 from edge_twin_adapters.ble import polar_control, record_access
 from edge_twin_adapters.ble.backfill import Backfill
 from edge_twin_adapters.ble.frame import long_uuid, short_uuid
+from edge_twin_adapters.ble.intake import Intake
 from edge_twin_adapters.ble.link import LINK_ERRORS, LinkTimes, honour_cancellation
 from edge_twin_adapters.ble.polar_session import PolarSession
 from edge_twin_adapters.ble.profiles import Profile
 from edge_twin_adapters.ble.security import Guard, is_refused
 
-Note = Callable[[str, bytes], None]
 _TELLS = frozenset(("notify", "indicate"))
 
 
@@ -30,8 +31,8 @@ class Connection:
         profile: what to do.
         guard: pairs where a value is refused.
         times: time limits.
-        receive: told of every value that comes: characteristic and payload.
-        note_written: told of every request, before it is written.
+        intake: takes every value that comes and every request before it is written; told when everything
+            that is required is subscribed to.
         check: raises ``DecodeError`` for a stored record that cannot be read.
     """
 
@@ -41,16 +42,14 @@ class Connection:
         profile: Profile,
         guard: Guard,
         times: LinkTimes,
-        receive: Note,
-        note_written: Note,
+        intake: Intake,
         check: Callable[[bytes], None],
     ) -> None:
         self._client = client
         self._profile = profile
         self._guard = guard
         self._times = times
-        self._receive = receive
-        self._note_written = note_written
+        self._intake = intake
         self.values: dict[str, bytes] = {}
         self._polar = PolarSession(profile.polar, self._write_polar, times.job_s)
         self.backfill: Backfill | None = None
@@ -58,7 +57,7 @@ class Connection:
             self.backfill = Backfill(profile.stored, self._write_record_access, check, stall_s=times.stall_s)
 
     async def set_up(self) -> None:
-        """Read, subscribe and start, in this order.
+        """Read and subscribe, in this order.
 
         Raises:
             BleakError: a required characteristic is not there, or the link failed.
@@ -71,12 +70,26 @@ class Connection:
             # Both subscriptions before the first request, or the device refuses it.
             await self._subscribe_optional(record_access.CHARACTERISTIC)
         for characteristic in self._profile.required:
-            await self._secured(lambda wanted=characteristic: self._subscribe(self._required(wanted)))  # type: ignore[misc] # mypy cannot infer a lambda with a default
+            found = self._required(characteristic)
+            await self._secured(partial(self._subscribe, found))
+        if self._profile.required:
+            self._intake.announce()
         for characteristic in self._profile.optional:
             await self._read(characteristic)
             await self._subscribe_optional(characteristic)
+        if not self._profile.required:
+            self._intake.announce()
+        honour_cancellation()
+        self._ready()
+
+    async def keep_streams(self, tell_gap: Callable[[str], None]) -> None:
+        """Start the Polar measurements of the profile and keep them running; ends at once without any.
+
+        Raises:
+            BleakError: the link failed.
+        """
         if self._profile.polar:
-            await self._polar.start()
+            await self._polar.keep_running(self._times.retry_s, tell_gap)
 
     async def take_down(self) -> None:
         """Stop what was started and disconnect; never raises."""
@@ -120,12 +133,16 @@ class Connection:
         found = self._found(characteristic)
         if found is None or "read" not in found.properties:
             return
+        read = partial(self._read_now, found)
         with suppress(BleakError):
-            async with asyncio.timeout(self._times.job_s):
-                value = bytes(await self._client.read_gatt_char(found))
-            self.values[short_uuid(found.uuid)] = value
-            self._receive(found.uuid, value)
+            await (self._secured(read) if self._guard.may_pair else read())
         honour_cancellation()
+
+    async def _read_now(self, characteristic: BleakGATTCharacteristic) -> None:
+        async with asyncio.timeout(self._times.job_s):
+            value = bytes(await self._client.read_gatt_char(characteristic))
+        self.values[short_uuid(characteristic.uuid)] = value
+        self._intake.take_read(characteristic.uuid, value)
 
     async def _secured(self, request: Callable[[], Awaitable[None]]) -> None:
         """Make a request; pair and make it again where the device wants an encrypted link."""
@@ -140,7 +157,7 @@ class Connection:
     def _on_notification(self, characteristic: BleakGATTCharacteristic, payload: bytearray) -> None:
         value = bytes(payload)
         # First to the queue, so that a piece is never done before its records are in it.
-        self._receive(characteristic.uuid, value)
+        self._intake.take(characteristic.uuid, value)
         if self.backfill is not None:
             self.backfill.feed(characteristic.uuid, value)
         if short_uuid(characteristic.uuid) == polar_control.CHARACTERISTIC:
@@ -153,7 +170,6 @@ class Connection:
         await self._write(record_access.CHARACTERISTIC, request)
 
     async def _write(self, characteristic: str, request: bytes) -> None:
-        self._note_written(long_uuid(characteristic), request)
+        self._intake.note_written(long_uuid(characteristic), request)
         async with asyncio.timeout(self._times.job_s):
             await self._client.write_gatt_char(self._required(characteristic), request, response=True)
-        honour_cancellation()

@@ -9,14 +9,16 @@ from __future__ import annotations
 import asyncio
 import random
 import time as real_time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
+from edge_twin.observation import DeviceEvent, DeviceEventKind
 from edge_twin_adapters.ble.finder import Finder
 from edge_twin_adapters.ble.frame import DecodeContext
 from edge_twin_adapters.ble.link import Counters, LinkSecurity, LinkTimes
+from edge_twin_adapters.ble.mailbox import Frame
 from edge_twin_adapters.ble.peers.accounting import Account, Arrivals, account
 from edge_twin_adapters.ble.peers.catalogue import identity_of, make_sensor
 from edge_twin_adapters.ble.peers.faults import Fault, FaultKind, plan_faults
@@ -49,12 +51,16 @@ INGESTIBLE = tuple(_PROFILES)
 # What proves encryption: a feature that a protected sensor gives to nobody else.
 _PROOFS: Mapping[str, str] = {"blood_pressure": "2a49", "cgm": "2aa8", "weight": "2a9e", "glucose": "2a51"}
 
+_LINK_EVENTS = (DeviceEventKind.CONNECTED, DeviceEventKind.DISCONNECTED)
+
 # The patience of the client, in real seconds, where the simulation runs at hundreds of times real time.
 _TIMES = LinkTimes(attempt_s=5.0, job_s=5.0, stall_s=2.0)
 # Seconds between two requests for stored records where a sensor does not tell of new ones.
 _ASK_S = 60.0
 # Longest simulated time after the end in which links come back and sensors are emptied.
 _LONGEST_END_S = 3600
+# Then the last report of stored records is compared with its count.
+_SETTLES_S = 30.0
 # Longest real time for the first links, and for what waits in queues at the end.
 _PATIENCE_S = 60.0
 # Scanning and connecting take about a tenth of a second of real time: half a minute at this speed.
@@ -131,15 +137,19 @@ class _Pair:
     sensor: VirtualPeer
     source: BleSource
     arrivals: Arrivals = field(default_factory=Arrivals)
+    told_up: bool = False
 
     async def consume(self) -> None:
         async with aclosing(self.source.stream()) as stream:
             async for item in stream:
                 self.arrivals.add(item)
+                if isinstance(item, DeviceEvent) and item.kind in _LINK_EVENTS:
+                    self.told_up = item.kind is DeviceEventKind.CONNECTED
 
     @property
     def is_linked(self) -> bool:
-        return self.source.state.connected and self.sensor.listens(self.sensor.measurement)
+        """Whether the client has told that the link is up, and it still is."""
+        return self.told_up and self.sensor.listens(self.sensor.measurement)
 
     @property
     def is_empty(self) -> bool:
@@ -148,8 +158,12 @@ class _Pair:
         return not keeps or not any(entry.fate is Fate.STORED for entry in self.sensor.ledger)
 
 
-async def ingest(scenario: Scenario) -> Ingestion:
+async def ingest(scenario: Scenario, on_frame: Callable[[Frame], None] | None = None) -> Ingestion:
     """Let the sensors measure and the client read them, from the first link to the last record.
+
+    Args:
+        scenario: what is simulated.
+        on_frame: handed every frame of every sensor, as a site may keep them.
 
     Raises:
         AdapterError: ``not_linked`` when a sensor could not be connected to at the start.
@@ -158,7 +172,7 @@ async def ingest(scenario: Scenario) -> Ingestion:
     wall, cpu = real_time.perf_counter(), real_time.process_time()
     async with VirtualRadio() as radio:
         finder = Finder(radio.backends, _TIMES)
-        pairs = [_pair(kind, scenario, radio, time, finder) for kind in scenario.kinds]
+        pairs = [_pair(kind, scenario, radio, time, finder, on_frame) for kind in scenario.kinds]
         consumers = [asyncio.create_task(pair.consume()) for pair in pairs]
         try:
             await _link(pairs)
@@ -173,7 +187,14 @@ async def ingest(scenario: Scenario) -> Ingestion:
     return _report(pairs, (time.now() - scenario.start).total_seconds(), wall, cpu)
 
 
-def _pair(kind: str, scenario: Scenario, radio: VirtualRadio, time: SimulatedTime, finder: Finder) -> _Pair:
+def _pair(  # noqa: PLR0913, PLR0917 - what a sensor and its source need meets here, once
+    kind: str,
+    scenario: Scenario,
+    radio: VirtualRadio,
+    time: SimulatedTime,
+    finder: Finder,
+    on_frame: Callable[[Frame], None] | None,
+) -> _Pair:
     index = scenario.kinds.index(kind)
     sensor = make_sensor(kind, radio, time, seed=scenario.seed + index, protected=kind in scenario.protected)
     if not isinstance(sensor, VirtualPeer):
@@ -187,6 +208,7 @@ def _pair(kind: str, scenario: Scenario, radio: VirtualRadio, time: SimulatedTim
         backends=radio.backends,
         times=_TIMES,
         sleep=time.sleep,
+        on_frame=on_frame,
         security=LinkSecurity(repair=True),
         finder=finder,
     )
@@ -216,9 +238,10 @@ async def _link(pairs: Sequence[_Pair]) -> None:
 async def _finish(pairs: Sequence[_Pair], time: SimulatedTime) -> None:
     """Wait for links that are still down and for what sensors still keep, and then for what is under way."""
     for _ in range(_LONGEST_END_S):
-        if all(pair.is_linked and pair.is_empty for pair in pairs):
+        if all(pair.is_linked and pair.is_empty and not pair.sensor.faults_to_come for pair in pairs):
             break
         await time.run(1.0)
+    await time.run(_SETTLES_S)
     async with asyncio.timeout(_PATIENCE_S):
         while any(pair.source.pending for pair in pairs):  # noqa: ASYNC110 - as above
             await asyncio.sleep(0.01)
