@@ -32,11 +32,12 @@ CACHE = ROOT / ".bluez-vm"
 SUITE = "bookworm"
 PYTHON = (3, 11)
 PACKAGES = ("bluez", "dbus", "python3", "kmod", "iproute2")
+TOOLS = ("qemu-system-x86_64", "mmdebstrap")
 # What the scenario imports of the environment; their requirements come along.
 DISTRIBUTIONS = ("bleak", "bumble", "numpy")
 CODE = {"edge_twin": ROOT / "edge_twin", "edge_twin_adapters": ROOT / "device_adapters" / "edge_twin_adapters"}
 _LEFT_OUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*")
-_BUILD_LIMIT_S = 1500.0
+BUILD_LIMIT_S = 1500.0
 
 
 class ImageError(Exception):
@@ -61,7 +62,9 @@ def project_image() -> Path:
 
 def missing_tools() -> list[str]:
     """Why the machine cannot be built or run here; empty when it can."""
-    reasons = [f"{tool} is not installed" for tool in ("qemu-system-x86_64", "mmdebstrap") if shutil.which(tool) is None]
+    reasons = [
+        f"{tool} is not installed" for tool in ("qemu-system-x86_64", "mmdebstrap") if shutil.which(tool) is None
+    ]
     if sys.version_info[:2] != PYTHON:
         reasons.append(f"Debian {SUITE} has Python {PYTHON[0]}.{PYTHON[1]}, this environment another one")
     if os.uname().machine != "x86_64":
@@ -125,7 +128,7 @@ def _mmdebstrap(archive: Path) -> None:
     ]
     environment = os.environ | {"MODULES": (GUEST / "modules").read_text("ascii").strip()}
     try:
-        subprocess.run(command, env=environment, check=True, timeout=_BUILD_LIMIT_S)
+        subprocess.run(command, env=environment, check=True, timeout=BUILD_LIMIT_S)
     except (subprocess.SubprocessError, OSError) as error:
         raise ImageError(f"the Debian root could not be built: {error}") from error
 
@@ -195,7 +198,9 @@ def _closure(names: Iterable[str]) -> set[str]:
         name = waiting.pop()
         if name not in found:
             found.add(name)
-            waiting += [need.name for need in map(Requirement, importlib.metadata.requires(name) or ()) if _applies(need)]
+            waiting += [
+                need.name for need in map(Requirement, importlib.metadata.requires(name) or ()) if _applies(need)
+            ]
     return found
 
 

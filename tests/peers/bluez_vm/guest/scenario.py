@@ -29,7 +29,8 @@ BATTERY_LEVEL = long_uuid("2a19")
 RR_MS = (812.5, 750.0)
 # An emulated processor is some thirty times slower than a real one.
 SLOW = LinkTimes(scan_s=60.0, attempt_s=90.0, close_s=15.0, backoff_base_s=0.5, backoff_cap_s=4.0)
-STEP_LIMIT_S = 180.0
+LOST_BOND_S = 20.0
+LIMIT_S = 600.0
 
 
 def told(name: str, detail: str) -> None:
@@ -66,7 +67,7 @@ async def find(name: str) -> BLEDevice:
 
 def source(address: str, profile: Profile) -> BleSource:
     """The project's client of a device, with limits for a slow machine."""
-    return BleSource(address, profile, clock=utc_now, rng=random.Random(4), times=SLOW)
+    return BleSource(address, profile, clock=utc_now, rng=random.Random(4), times=SLOW)  # noqa: S311 - jitter of the back-off
 
 
 async def until(items: AsyncGenerator[Item, None], wanted: Callable[[Item], bool]) -> list[Item]:
@@ -102,7 +103,9 @@ async def scan(strap: LockedStrap) -> BLEDevice:
         async for device, advertisement in scanner.advertisement_data():
             if device.address == strap.address:
                 require(advertisement.local_name == strap.name, "another name")
-                told("scan", f"name={strap.name!r} services={len(advertisement.service_uuids)} rssi={advertisement.rssi}")
+                told(
+                    "scan", f"name={strap.name!r} services={len(advertisement.service_uuids)} rssi={advertisement.rssi}"
+                )
                 return device
     raise AssertionError("the scan ended")
 
@@ -192,8 +195,8 @@ async def bond_renewed(strap: LockedStrap, desk: RecordingDesk) -> None:
     device = await find(strap.name)
     error = await failure_of(device)
     require(strap.encrypted_reads == reads, "a reading without a bond")
-    async with BleakClient(device, timeout=SLOW.attempt_s) as client:
-        await client.unpair()
+    # BlueZ does not end its attempt to encrypt with the lost key: the old bond is removed without a connection.
+    await BleakClient(device).unpair()
     async with BleakClient(await find(strap.name), timeout=SLOW.attempt_s) as client:
         with desk.expect(strap.address):
             await client.pair()
@@ -204,10 +207,10 @@ async def bond_renewed(strap: LockedStrap, desk: RecordingDesk) -> None:
 async def failure_of(device: BLEDevice) -> str:
     """The error of a read over a link that cannot be encrypted."""
     try:
-        async with BleakClient(device, timeout=SLOW.attempt_s) as client:
+        async with asyncio.timeout(LOST_BOND_S), BleakClient(device, timeout=LOST_BOND_S) as client:
             await client.read_gatt_char(BATTERY_LEVEL)
     except (BleakError, TimeoutError) as error:
-        return f"{type(error).__name__}({str(error)[:80]!r})"
+        return f"{type(error).__name__}"
     raise AssertionError("the read succeeded without a bond")
 
 
@@ -228,7 +231,7 @@ async def stranger_refused(strap: LockedStrap, desk: RecordingDesk) -> None:
 async def run() -> None:
     """All steps in order."""
     desk = RecordingDesk()
-    async with asyncio.timeout(4 * STEP_LIMIT_S), VhciRadio() as radio:
+    async with asyncio.timeout(LIMIT_S), VhciRadio() as radio:
         told("adapter", f"address={await power_adapter()}")
         strap = LockedStrap(radio, "Ward strap", "C0:00:00:00:00:11", battery_percent=77)
         await strap.put_on()
