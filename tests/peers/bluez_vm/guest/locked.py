@@ -85,11 +85,6 @@ class LockedStrap(VirtualPeripheral):
         kept = await keystore.get_all() if keystore is not None else []
         return kept[0][1] if kept else None
 
-    async def forget(self) -> None:
-        """Lose the bond, as a strap does that is reset."""
-        if self._device.keystore is not None:
-            await self._device.keystore.delete_all()
-
     async def beat(self, rr_ms: float) -> None:
         """Send one beat."""
         for packet in heart_rate.pack_beats([rr_ms]):
