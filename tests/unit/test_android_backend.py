@@ -3,6 +3,8 @@
 The stand-ins answer from another thread, as Android does. No phone was used.
 """
 
+# ruff: noqa: ANN401 - Java objects have no types here
+
 from __future__ import annotations
 
 import asyncio
@@ -37,6 +39,10 @@ def from_android(call: Callable[..., None], *arguments: Any) -> None:
     threading.Thread(target=call, args=arguments).start()
 
 
+def ignore(_value: Any) -> None:
+    """Take a value that no test looks at."""
+
+
 class Uuid:
     def __init__(self, text: str) -> None:
         self.text = text
@@ -60,10 +66,14 @@ class Characteristic:
     def __init__(self, uuid: str, handle: int, properties: int) -> None:
         self.configuration = Descriptor(CONFIGURATION)
         self.getUuid = lambda: Uuid(uuid)
-        self.getInstanceId = lambda: handle
+        self.handle = handle
         self.getProperties = lambda: properties
         self.getDescriptors = lambda: [self.configuration]
-        self.setWriteType = self.setValue = lambda _value: None
+        self.setWriteType: Callable[[Any], None] = ignore
+        self.setValue: Callable[[Any], None] = ignore
+
+    def getInstanceId(self) -> int:  # noqa: N802 - as above
+        return self.handle
 
 
 class Gatt:
@@ -283,11 +293,17 @@ async def test_a_value_arrives_on_the_event_loop(phone: Phone) -> None:
 
 
 async def test_a_lost_link_is_told_on_the_event_loop(phone: Phone) -> None:
-    lost: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-    device = client(phone, lambda _client: lost.done() or lost.set_result(threading.get_ident()))
-    await device.connect()
+    threads: list[int] = []
+    lost = asyncio.Event()
+
+    def note(_client: BleakClient) -> None:
+        threads.append(threading.get_ident())
+        lost.set()
+
+    await client(phone, note).connect()
     from_android(gatt(phone).callback.onConnectionStateChange, 8, DISCONNECTED)
-    assert await lost == threading.get_ident()
+    await lost.wait()
+    assert threads == [threading.get_ident()]
 
 
 @pytest.mark.parametrize(
