@@ -24,6 +24,7 @@ from bleak.exc import BleakDeviceNotFoundError, BleakError, BleakGATTProtocolErr
 from bumble import att, core, gatt, hci
 from bumble.device import Advertisement, Connection, Device, Peer
 from bumble.gatt_client import CharacteristicProxy
+from bumble.keys import KeyStore
 
 from edge_twin_adapters.ble.backends import Backends
 
@@ -76,6 +77,11 @@ class Central:
         self._connecting = asyncio.Lock()
         self._scanning = asyncio.Lock()
         device.on(device.EVENT_ADVERTISEMENT, self._on_advertisement)
+
+    @property
+    def keystore(self) -> KeyStore | None:
+        """The bonds of this device."""
+        return self._device.keystore
 
     def _on_advertisement(self, advertisement: Advertisement) -> None:
         for listener in tuple(self._listeners):
@@ -184,12 +190,23 @@ class BumbleClient(BaseBleakClient):
 
     async def _prepare(self, peer: Peer, *, pair: bool) -> None:
         await peer.request_mtu(_MTU)
+        await self._resume_encryption(peer.connection)
         if pair:
             await peer.connection.pair()
         for service in await peer.discover_services():
             for characteristic in await service.discover_characteristics():
                 await characteristic.discover_descriptors()
         self.services = _gatt_tree(peer, lambda: self.mtu_size - _WRITE_HEADER_BYTES)
+
+    async def _resume_encryption(self, connection: Connection) -> None:
+        """Encrypt with the key of an earlier pairing, as a system's stack does by itself.
+
+        Raises:
+            bumble.hci.HCI_Error: ``PIN_OR_KEY_MISSING`` when the peripheral lost its key.
+        """
+        keystore = connection.device.keystore
+        if keystore is not None and await keystore.get(str(connection.peer_address)) is not None:
+            await connection.encrypt()
 
     def _on_disconnection(self, _reason: int) -> None:
         self._connection = None
@@ -216,17 +233,18 @@ class BumbleClient(BaseBleakClient):
             await self._link.pair()
 
     async def unpair(self) -> None:
-        """Forget the bond with the connected peripheral.
+        """Forget the bond with the peripheral, connected or not.
 
         Raises:
-            BleakError: not connected, or there is no bond.
+            BleakError: there is no bond.
         """
-        connection = self._link
-        keystore = connection.device.keystore
+        keystore = self.central.keystore
         if keystore is None:
             raise BleakError("the virtual radio keeps no bonds")
-        name = str(connection.peer_address)
-        if await keystore.get(name) is None:
+        known = await keystore.get_all()
+        # Addresses in the store carry their type behind a slash.
+        name = next((name for name, _ in known if name.partition("/")[0] == self.address), None)
+        if name is None:
             raise BleakError(f"no bond with {self.address}")
         await keystore.delete(name)
 
@@ -288,11 +306,17 @@ class BumbleClient(BaseBleakClient):
             raise BleakError(f"{characteristic.uuid} is already subscribed")
 
         def subscriber(value: bytes) -> None:
-            callback(bytearray(value))
+            # Bumble keeps a subscriber whose subscription was refused.
+            if self._subscribers.get(characteristic.handle) is subscriber:
+                callback(bytearray(value))
 
         self._subscribers[characteristic.handle] = subscriber
-        with _bleak_errors():
-            await characteristic.obj.subscribe(subscriber)
+        try:
+            with _bleak_errors():
+                await characteristic.obj.subscribe(subscriber)
+        except BaseException:
+            self._subscribers.pop(characteristic.handle, None)
+            raise
 
     async def stop_notify(self, characteristic: BleakGATTCharacteristic) -> None:
         """Unsubscribe; errors as :meth:`read_gatt_char`.
@@ -393,8 +417,11 @@ def _advertisement_data(advertisement: Advertisement) -> AdvertisementData:
     uuids = [uuid for kind in _UUID_LISTS for uuid in cast("list[core.UUID]", data.get(kind) or [])]
     return AdvertisementData(
         local_name=name,
-        manufacturer_data={},
-        service_data={},
+        manufacturer_data=dict(data.get_all(core.AdvertisingData.Type.MANUFACTURER_SPECIFIC_DATA)),
+        service_data={
+            _uuid_text(uuid): octets
+            for uuid, octets in data.get_all(core.AdvertisingData.Type.SERVICE_DATA_16_BIT_UUID)
+        },
         service_uuids=[_uuid_text(uuid) for uuid in uuids],
         tx_power=None,
         rssi=advertisement.rssi,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from edge_twin.observation import DeviceEvent, DeviceEventKind
@@ -17,12 +18,30 @@ class Frame:
     Attributes:
         characteristic: its UUID.
         payload: the value.
-        received: when it came, aware UTC.
+        received: when it came (or was written), aware UTC.
+        outgoing: whether it was written to the device; what it answers can be read only with that.
+        monotonic_ns: a clock that is never set, at the same moment; 0 where it was not kept.
     """
 
     characteristic: str
     payload: bytes
     received: datetime
+    outgoing: bool = False
+    monotonic_ns: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Stands behind frames: when the consumer has what came before, these values may be kept.
+
+    Attributes:
+        values: by name, for :class:`edge_twin_adapters.ble.state.LinkMemory`.
+    """
+
+    values: Mapping[str, str]
+
+
+Entry = Frame | DeviceEvent | Mark
 
 
 class Mailbox:
@@ -33,12 +52,15 @@ class Mailbox:
     Args:
         capacity: most frames that wait.
         source: name for the gap events.
+
+    Attributes:
+        capacity: as given.
     """
 
     def __init__(self, capacity: int, source: str) -> None:
-        self._capacity = capacity
+        self.capacity = capacity
         self._source = source
-        self._waiting: deque[Frame | DeviceEvent] = deque()
+        self._waiting: deque[Entry] = deque()
         self._dropped: tuple[datetime, datetime, int] | None = None
         self._ready = asyncio.Event()
         self._closed = False
@@ -50,7 +72,7 @@ class Mailbox:
 
     def put_frame(self, frame: Frame) -> bool:
         """Queue a frame; False when the queue is full and it was dropped."""
-        if len(self._waiting) >= self._capacity:
+        if len(self._waiting) >= self.capacity:
             start, _, count = self._dropped or (frame.received, frame.received, 0)
             self._dropped = (start, frame.received, count + 1)
             return False
@@ -63,13 +85,18 @@ class Mailbox:
         self._tell_dropped()
         self._put(event)
 
+    def put_mark(self, mark: Mark) -> None:
+        """Queue a mark."""
+        self._tell_dropped()
+        self._put(mark)
+
     def close(self) -> None:
         """Let the consumer take what is queued and then end."""
         self._closed = True
         self._ready.set()
 
-    async def get(self) -> Frame | DeviceEvent | None:
-        """The next frame or event; None when the mailbox is closed and empty."""
+    async def get(self) -> Entry | None:
+        """The next frame, event or mark; None when the mailbox is closed and empty."""
         while not self._waiting:
             self._tell_dropped()
             if self._waiting:
@@ -80,7 +107,7 @@ class Mailbox:
             await self._ready.wait()
         return self._waiting.popleft()
 
-    def _put(self, item: Frame | DeviceEvent) -> None:
+    def _put(self, item: Entry) -> None:
         self._waiting.append(item)
         self._ready.set()
 

@@ -24,7 +24,8 @@ from edge_twin_adapters.errors import AdapterError, DecodeError
 CHARACTERISTIC = "fb005c81-02e7-f387-1cad-8acd2d8df0c8"
 
 _FEATURES = 0x0F
-_RESPONSE = 0xF0
+RESPONSE = 0xF0
+
 _STOPPED = 0x01
 _TYPE_MASK = 0x3F
 
@@ -142,7 +143,7 @@ def read_response(payload: bytes) -> Response:
             ``unknown_status`` for a value that the SDK does not know.
     """
     reader = Reader(payload)
-    if reader.u8("response code") != _RESPONSE:
+    if reader.u8("response code") != RESPONSE:
         raise DecodeError("no response of the control point", reason="not_a_response", offset=0)
     command = _known(Command, reader, "command")
     kind = reader.u8("measurement type") & _TYPE_MASK
@@ -231,7 +232,7 @@ def stream_of(requested: Mapping[Setting, int], started: Response) -> PmdStream:
 def encode_response(response: Response) -> bytes:
     """The indication that a sensor sends; no parameters follow an error."""
     kind = 0 if response.measurement is None else response.measurement
-    head = bytes([_RESPONSE, response.command, kind, response.status, response.more])
+    head = bytes([RESPONSE, response.command, kind, response.status, response.more])
     return head + response.parameters if response.status is Status.SUCCESS else head
 
 

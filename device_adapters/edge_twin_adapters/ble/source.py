@@ -1,99 +1,62 @@
-"""A Bluetooth LE device as a stream of observations and events that survives every loss of the link.
+"""A Bluetooth LE device as a stream of observations, waveforms and events that survives every loss of the link.
 
-Imports only bleak; a real strap and a virtual one differ in the backend that is handed in.
+Imports only bleak; a real device and a virtual one differ in the backend that is handed in::
+
+    memory = SqliteMemory(connection)              # cursors, bonds and records that came, over a restart
+    source = BleSource("AA:BB:CC:DD:EE:FF", GLUCOSE_SENSOR, clock=utc_now, rng=random.Random(1), memory=memory)
+    async with aclosing(source.stream()) as stream:
+        async for item in stream:
+            ...                                    # asking for the next item says that this one is safe
+
+The profile (:mod:`profiles`) says what is read, subscribed to, fetched from storage and started. Many
+devices at once are one source for each, together in a :class:`edge_twin_adapters.ble.fleet.Fleet`, and
+share one :class:`edge_twin_adapters.ble.finder.Finder`. Raw frames are kept with
+``on_frame=FrameStore(...).keeper(...)`` (:mod:`frames`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import suppress
-from dataclasses import dataclass, replace
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from bleak import BleakClient, BleakScanner
-from bleak.backends.characteristic import BleakGATTCharacteristic
+from bleak import BleakClient
 from bleak.backends.device import BLEDevice
-from bleak.exc import BleakDeviceNotFoundError, BleakError
+from bleak.backends.scanner import AdvertisementData
+from bleak.exc import BleakDeviceNotFoundError
 
 from edge_twin.errors import EdgeTwinError
-from edge_twin.observation import DeviceEvent, DeviceEventKind, as_utc
+from edge_twin.observation import DeviceEvent, DeviceEventKind, Waveform, as_utc
 from edge_twin_adapters.ble.backends import BackendFactory, platform_backends
+from edge_twin_adapters.ble.connection import Connection
 from edge_twin_adapters.ble.decode import decode
-from edge_twin_adapters.ble.frame import DecodeContext, Item, long_uuid, short_uuid
-from edge_twin_adapters.ble.mailbox import Frame, Mailbox
+from edge_twin_adapters.ble.finder import Finder
+from edge_twin_adapters.ble.frame import DecodeContext, Item, short_uuid
+from edge_twin_adapters.ble.interpreter import Interpreter
+from edge_twin_adapters.ble.link import (
+    LINK_ERRORS,
+    Counters,
+    LinkLostError,
+    LinkSecurity,
+    LinkState,
+    LinkTimes,
+    honour_cancellation,
+    link_reason,
+)
+from edge_twin_adapters.ble.mailbox import Entry, Frame, Mailbox, Mark
+from edge_twin_adapters.ble.profiles import CHEST_STRAP, THERMOMETER, Profile
+from edge_twin_adapters.ble.resume import Fetcher, Resume
+from edge_twin_adapters.ble.safekeeping import Safekeeping
+from edge_twin_adapters.ble.security import BONDED, Guard, is_key_lost
+from edge_twin_adapters.ble.state import LinkMemory, TransientMemory
 from edge_twin_adapters.errors import AdapterError, DecodeError
 
-
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """Which characteristics of a device to subscribe to.
-
-    Attributes:
-        name: for people.
-        required: without one of these the device is of no use and the connection counts as failed.
-        optional: subscribed to, and read once after connecting, where the device has them.
-        silence_s: a link on which nothing came for so long is closed and made anew; None for a device
-            that is silent by nature.
-    """
-
-    name: str
-    required: tuple[str, ...]
-    optional: tuple[str, ...] = ()
-    silence_s: float | None = None
-
-
-# A strap sends once a second. Links that are up but deliver nothing for hours are a common field
-# complaint (Gadgetbridge #1162, #1295); 90 s is habluetooth's limit for a silent scanner.
-CHEST_STRAP = Profile("chest strap", ("2a37",), ("2a19",), silence_s=90.0)
-THERMOMETER = Profile("thermometer", ("2a1c",), ("2a19",))
-
-
-@dataclass(frozen=True, slots=True)
-class LinkTimes:
-    """Time limits of a connection, in seconds.
-
-    Attributes:
-        scan_s: longest search for the device in one attempt; habluetooth's scanner start allows 15 s.
-        attempt_s: longest connect and subscribe; bleak-retry-connector gives an attempt 20 s.
-        close_s: longest orderly disconnect (assumed).
-        backoff_base_s, backoff_cap_s: bounds of the full-jitter wait between attempts:
-            uniform in [0, min(cap, base * 2**n)] (M. Brooker, "Exponential backoff and jitter", AWS
-            Architecture Blog, 2015). The cap of 64 s is Gadgetbridge's session back-off.
-    """
-
-    scan_s: float = 15.0
-    attempt_s: float = 20.0
-    close_s: float = 5.0
-    backoff_base_s: float = 1.0
-    backoff_cap_s: float = 64.0
-
-    def backoff_s(self, failures: int, rng: random.Random) -> float:
-        """How long to wait after ``failures`` fruitless attempts in a row."""
-        # The exponent is bounded so that a device that is away for weeks does not overflow a float.
-        return rng.uniform(0.0, min(self.backoff_cap_s, self.backoff_base_s * 2.0 ** min(failures, 32)))
-
-
-@dataclass(slots=True)
-class Counters:
-    """What a source has seen since it was made.
-
-    Attributes:
-        notifications: frames received, also those refused or dropped.
-        refused: frames that could not be decoded.
-        reconnects: connections after the first.
-        failed_attempts: attempts to connect that failed.
-        gaps: gaps told because the link was gone.
-        overflow: frames dropped because the consumer was too slow (also told as a gap).
-    """
-
-    notifications: int = 0
-    refused: int = 0
-    reconnects: int = 0
-    failed_attempts: int = 0
-    gaps: int = 0
-    overflow: int = 0
+# A gap that is held back is told after this even if nothing follows [A].
+_IDLE_S = 10.0
+_BOND_LOST = "bond_lost"
 
 
 class BleSource:
@@ -108,8 +71,13 @@ class BleSource:
         backends: factory of the bleak backends; the platform's own by default.
         times: time limits.
         capacity: frames that may wait for the consumer; the default is over an hour of a strap.
-        sleep: waits between attempts.
+        sleep: waits between attempts, and between requests for stored records.
         on_frame: called with each frame before it is decoded, to keep it; what it raises ends the stream.
+        security: when to pair.
+        memory: where cursors, bonds and digests of records survive a restart; by default they do not.
+        stored: awaited before a cursor moves, when asking for the next item does not yet mean that the
+            last one is safe (``Runtime.settled``).
+        finder: the scan to share with other sources.
     """
 
     def __init__(  # noqa: PLR0913 - every environment dependency is injected, by name
@@ -125,6 +93,10 @@ class BleSource:
         capacity: int = 4096,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         on_frame: Callable[[Frame], None] | None = None,
+        security: LinkSecurity | None = None,
+        memory: LinkMemory | None = None,
+        stored: Callable[[], Awaitable[None]] | None = None,
+        finder: Finder | None = None,
     ) -> None:
         self.device = device
         self.profile = profile
@@ -136,15 +108,35 @@ class BleSource:
         self._capacity = capacity
         self._sleep = sleep
         self._on_frame = on_frame
+        self._memory = memory or TransientMemory()
+        self._finder = finder or Finder(backends, self._times)
         self._counters = Counters()
+        self._state = LinkState(device, self._context.source, profile.name)
+        self._recall()
+        self._guard = Guard(
+            security or LinkSecurity(),
+            profile.protected,
+            self._times,
+            bonded=self._memory.values(self.name).get(BONDED) == "yes",
+            note_bonded=lambda: self._note_bond("yes"),
+        )
+        self._safekeeping = Safekeeping(self._memory, self.name, stored)
         self._mailbox: Mailbox | None = None
         self._task: asyncio.Task[None] | None = None
         self._last_reading: datetime | None = None
         self._ties = 0
         self._frames_at_connect = 0
         self._announced = False
+        self._early: list[Frame] = []
         self._connected_before = False
+        self._bond_told = False
         self._expected_from: datetime | None = None
+
+    def _recall(self) -> None:
+        """Begin with what is safe: what an earlier stream had not handed over will be asked for again."""
+        self._interpreter = Interpreter(self._context, self._memory.digests(self.name))
+        stored = self.profile.stored
+        self._resume = None if stored is None else Resume(stored, self._memory.values(self.name))
 
     @property
     def name(self) -> str:
@@ -154,33 +146,52 @@ class BleSource:
     @property
     def counters(self) -> Counters:
         """A snapshot of the counters."""
-        return replace(self._counters)
+        return replace(self._counters, duplicates=self._interpreter.duplicates)
 
     @property
     def pending(self) -> int:
         """How many frames and events wait for the consumer."""
         return 0 if self._mailbox is None else self._mailbox.pending
 
+    @property
+    def state(self) -> LinkState:
+        """A snapshot of the link and of what the device said of itself."""
+        return replace(
+            self._state,
+            battery_percent=self._interpreter.battery_percent,
+            wear=self._interpreter.wear.state,
+            pending=self.pending,
+            counters=self.counters,
+        )
+
     async def stream(self) -> AsyncGenerator[Item, None]:
-        """Observations and device events in the order in which they happened, without end.
+        """Items in the order in which they happened, without end.
+
+        Asking for the next item says that the last one is safe: resume cursors move by that.
 
         Events: ``CONNECTED`` when the link is up; ``DISCONNECTED`` when it is lost or cannot be made
         for a first time; ``GAP`` before the ``CONNECTED`` of a reconnection, from the last frame
-        received to the reconnection, and for frames dropped on overflow; ``REFUSED`` for a frame that
-        cannot be decoded; ``BATTERY_LOW``. Close the generator (or cancel its consumer) to disconnect.
+        received to the reconnection, for frames dropped on overflow, and for stored records that could
+        not be fetched; ``REFUSED`` for a frame that cannot be decoded; ``BATTERY_LOW``; ``STATUS``
+        ``bond_lost``; and those of :meth:`Interpreter.items`. Close the generator (or cancel its consumer)
+        to disconnect; measurements that were started are stopped first.
 
         Raises:
             AdapterError: ``already_streaming`` while another consumer reads.
         """
         if self._task is not None:
             raise AdapterError(f"{self.device} is read already", reason="already_streaming")
+        self._recall()
         mailbox = self._mailbox = Mailbox(self._capacity, self._context.source)
-        task = self._task = asyncio.create_task(self._stay_connected(), name=f"ble:{self.device}")
+        task = self._task = asyncio.create_task(self._stay_connected(mailbox), name=f"ble:{self.device}")
         task.add_done_callback(lambda _: mailbox.close())
         try:
-            while (entry := await mailbox.get()) is not None:
-                for item in self._decode(entry) if isinstance(entry, Frame) else (entry,):
+            while (entry := await self._next(mailbox)) is not None:
+                for item in self._interpret(entry):
                     yield item
+                self._settle(entry, idle=not mailbox.pending)
+            for item in self._interpreter.flush():
+                yield item
             if not task.cancelled():
                 task.result()
         finally:
@@ -195,19 +206,34 @@ class BleSource:
     async def _stop(self, task: asyncio.Task[None]) -> None:
         task.cancel()
         await asyncio.wait({task})
+        self._safekeeping.stop()
         self._task = None
 
     # From the callback to the consumer.
 
     def _receive(self, characteristic: str, payload: bytes) -> None:
         """Take a value from bleak; must not wait and must not raise."""
-        self._announce()
         self._counters.notifications += 1
-        frame = Frame(characteristic, payload, self._now())
-        self._expected_from = frame.received
+        self._put_frame(characteristic, payload)
+
+    def _note_written(self, characteristic: str, payload: bytes) -> None:
+        """Take a request, which the answer needs to be understood."""
+        self._put_frame(characteristic, payload, outgoing=True)
+
+    def _put_frame(self, characteristic: str, payload: bytes, *, outgoing: bool = False) -> None:
+        frame = Frame(characteristic, payload, self._now(), outgoing, time.monotonic_ns())
+        self._state = replace(self._state, last_seen=frame.received)
+        if not self._announced:
+            # What comes before everything is subscribed to lies in the gap that is still to be told.
+            self._early.append(frame)
+        else:
+            self._queue(frame)
+
+    def _queue(self, frame: Frame) -> None:
+        if not frame.outgoing:
+            self._expected_from = max(frame.received, self._expected_from or frame.received)
         if self._mailbox is not None:
-            taken = self._mailbox.put_frame(frame)
-            self._counters.overflow += not taken
+            self._counters.overflow += not self._mailbox.put_frame(frame)
 
     def _now(self) -> datetime:
         """The clock; readings that are equal are set a microsecond apart.
@@ -220,16 +246,43 @@ class BleSource:
         self._last_reading = reading
         return reading + timedelta(microseconds=self._ties)
 
+    async def _next(self, mailbox: Mailbox) -> Entry | None:
+        """The next entry; a gap that is held back does not wait for it without end."""
+        if not self._interpreter.holds_gap:
+            return await mailbox.get()
+        try:
+            async with asyncio.timeout(_IDLE_S):
+                return await mailbox.get()
+        except TimeoutError:
+            return Mark({})
+
+    def _interpret(self, entry: Entry) -> list[Item]:
+        if isinstance(entry, Frame):
+            return self._decode(entry)
+        if isinstance(entry, Mark):
+            return self._interpreter.flush()
+        lost = entry.kind is DeviceEventKind.DISCONNECTED
+        return [*(self._interpreter.link_lost() if lost else ()), entry]
+
     def _decode(self, frame: Frame) -> list[Item]:
         if self._on_frame is not None:
             self._on_frame(frame)
         try:
-            return decode(frame.characteristic, frame.payload, frame.received, context=self._context)
+            items = self._interpreter.items(frame)
         except EdgeTwinError as error:
             self._counters.refused += 1
-            where = f" offset={error.offset}" if isinstance(error, DecodeError) else ""
-            detail = f"{error.reason} characteristic={short_uuid(frame.characteristic)}{where}"
-            return [DeviceEvent(DeviceEventKind.REFUSED, frame.received, self._context.source, detail)]
+            return [refusal(frame, error, self._context.source)]
+        for item in items:
+            if isinstance(item, Waveform):
+                self._counters.waveforms += 1
+                self._counters.samples += len(item.samples)
+        return items
+
+    def _settle(self, entry: Entry, *, idle: bool) -> None:
+        """The consumer has everything up to ``entry``: what depends on that may be kept."""
+        values: Mapping[str, str] = entry.values if isinstance(entry, Mark) else {}
+        if values or idle:
+            self._safekeeping.keep(values, self._interpreter.take_digests())
 
     def _tell(self, kind: DeviceEventKind, time: datetime, detail: str = "", until: datetime | None = None) -> None:
         if self._mailbox is not None:
@@ -237,21 +290,23 @@ class BleSource:
 
     # The life of the link.
 
-    async def _stay_connected(self) -> None:
+    async def _stay_connected(self, mailbox: Mailbox) -> None:
         failures = 0
         while True:
-            _honour_cancellation()
-            reason, useful = await self._one_connection()
+            honour_cancellation()
+            reason, useful = await self._one_connection(mailbox)
             failures = 0 if useful else failures + 1
             self._tell_loss(reason)
             await self._sleep(self._times.backoff_s(failures, self._rng))
 
-    async def _one_connection(self) -> tuple[str, bool]:
+    async def _one_connection(self, mailbox: Mailbox) -> tuple[str, bool]:
         """Make one connection and stay while it lasts: why it ended, and whether it brought a frame."""
         lost = asyncio.Event()
-        client: BleakClient | None = None
         self._announced = False
+        self._early = []
         self._frames_at_connect = self._counters.notifications
+        client: BleakClient | None = None
+        connection: Connection | None = None
         try:
             device = await self._find()
             # A new client for each attempt: stale platform state is the commonest cause of links that
@@ -259,52 +314,84 @@ class BleSource:
             client = BleakClient(
                 device, lambda _: lost.set(), timeout=self._times.attempt_s, backend=self._backends().client
             )
-            async with asyncio.timeout(self._times.attempt_s):
-                await client.connect()
-                await self._subscribe(client)
-            _honour_cancellation()
-            self._announce()
-            reason = await self._until_lost(lost)
-        except (BleakError, TimeoutError, OSError) as error:
-            reason = _reason(error)
+            connection = Connection(
+                client,
+                self.profile,
+                self._guard,
+                self._times,
+                self._receive,
+                self._note_written,
+                self._announce,
+                self._check_record,
+            )
+            await self._set_up(client, connection)
+            reason = await self._while_it_lasts(connection, mailbox, lost)
+        except LINK_ERRORS as error:
+            reason = await self._explain(error, client)
         finally:
-            if client is not None:
-                await self._close(client)
+            if connection is not None:
+                await connection.take_down()
+        if any(short_uuid(frame.characteristic) in self.profile.required for frame in self._early):
+            # It measured before the connection failed, and may think that this is delivered.
+            self._announce()
         if not self._announced:
             self._counters.failed_attempts += 1
+        self._state = replace(self._state, connected=False, encrypted=None, mtu=None, last_reason=reason)
         return reason, self._counters.notifications > self._frames_at_connect
 
     async def _find(self) -> BLEDevice:
-        wanted = self.device.lower()
-        scanner = self._backends().scanner
-        options: BleakScanner.ExtraArgs = {} if scanner is None else {"backend": scanner}
-        device = await BleakScanner.find_device_by_filter(
-            lambda device, advertisement: wanted == device.address.lower() or self.device == advertisement.local_name,
-            timeout=self._times.scan_s,
-            **options,
-        )
+        device = await self._finder.find(self.device, self._note_advertisement)
         if device is None:
             raise BleakDeviceNotFoundError(self.device, f"{self.device} does not advertise")
         return device
 
-    async def _subscribe(self, client: BleakClient) -> None:
-        for characteristic in self.profile.required:
-            await client.start_notify(long_uuid(characteristic), self._on_notification)
-        for characteristic in self.profile.optional:
-            found = client.services.get_characteristic(long_uuid(characteristic))
-            if found is not None:
-                await self._subscribe_optional(client, found)
+    def _note_advertisement(self, _device: BLEDevice, advertisement: AdvertisementData) -> None:
+        self._state = replace(self._state, rssi_dbm=advertisement.rssi, last_seen=as_utc(self._clock()))
 
-    async def _subscribe_optional(self, client: BleakClient, characteristic: BleakGATTCharacteristic) -> None:
-        # Some straps list a battery but refuse to read it: that must not cost the heart rate.
-        with suppress(BleakError):
-            if "read" in characteristic.properties:
-                self._receive(characteristic.uuid, bytes(await client.read_gatt_char(characteristic)))
-            if {"notify", "indicate"} & set(characteristic.properties):
-                await client.start_notify(characteristic, self._on_notification)
+    async def _set_up(self, client: BleakClient, connection: Connection) -> None:
+        async with asyncio.timeout(self._times.attempt_s):
+            await client.connect()
+        encrypted = await self._guard.secure(client)
+        self._bond_told = False
+        self._state = replace(self._state, encrypted=encrypted, mtu=client.mtu_size)
+        async with asyncio.timeout(self._times.attempt_s):
+            await connection.set_up()
+        honour_cancellation()
 
-    def _on_notification(self, characteristic: BleakGATTCharacteristic, payload: bytearray) -> None:
-        self._receive(characteristic.uuid, bytes(payload))
+    async def _while_it_lasts(self, connection: Connection, mailbox: Mailbox, lost: asyncio.Event) -> str:
+        fetching = asyncio.create_task(self._fetch_stored(connection, mailbox))
+        fetching.add_done_callback(lambda task: lost.set() if not task.cancelled() and task.exception() else None)
+        try:
+            reason = await self._until_lost(lost)
+        finally:
+            fetching.cancel()
+            await asyncio.wait({fetching})
+        if not fetching.cancelled() and (error := fetching.exception()) is not None:
+            raise error
+        return reason
+
+    async def _fetch_stored(self, connection: Connection, mailbox: Mailbox) -> None:
+        """Fetch stored records now and, where the profile says so, again and again."""
+        plan, resume, backfill = self.profile.stored, self._resume, connection.backfill
+        if plan is None or resume is None or backfill is None or not connection.has_record_access:
+            return
+        resume.begin(b"" if plan.epoch is None else connection.values.get(short_uuid(plan.epoch), b""))
+        fetcher = Fetcher(backfill, resume, mailbox, self._counters, self._tell_records_lost)
+        while True:
+            complete = await fetcher.fetch()
+            wait_s = plan.every_s if complete else self._times.retry_s
+            if wait_s is None:
+                return
+            await self._sleep(wait_s)
+
+    def _tell_records_lost(self, detail: str) -> None:
+        now = as_utc(self._clock())
+        self._tell(DeviceEventKind.GAP, now, f"{detail} origin=stored", now)
+
+    def _check_record(self, payload: bytes) -> None:
+        if self.profile.stored is not None:
+            context = self._interpreter.context
+            decode(self.profile.stored.measurement, payload, as_utc(self._clock()), context=context)
 
     async def _until_lost(self, lost: asyncio.Event) -> str:
         while True:
@@ -318,13 +405,28 @@ class BleSource:
             else:
                 return "link_lost"
 
-    async def _close(self, client: BleakClient) -> None:
-        with suppress(BleakError, TimeoutError, OSError):
-            async with asyncio.timeout(self._times.close_s):
-                await client.disconnect()
+    async def _explain(self, error: BaseException, client: BleakClient | None) -> str:
+        """Why a connection ended; a lost bond is told, and dropped where the site allows to pair again."""
+        lost_here = isinstance(error, LinkLostError) and error.reason == _BOND_LOST
+        if client is None or not (lost_here or is_key_lost(error)):
+            return link_reason(error)
+        try:
+            dropped = await self._guard.forget(client)
+        except LINK_ERRORS:
+            dropped = False
+        if dropped:
+            self._note_bond("no")
+        if not self._bond_told:
+            self._bond_told = True
+            allowed = "allowed" if dropped else "not_allowed"
+            self._tell(DeviceEventKind.STATUS, as_utc(self._clock()), f"{_BOND_LOST} pairing_again={allowed}")
+        return _BOND_LOST
+
+    def _note_bond(self, bonded: str) -> None:
+        self._memory.keep(self.name, {BONDED: bonded}, ())
 
     def _announce(self) -> None:
-        """Tell that the link is up, once for each connection and before its first frame."""
+        """Tell that the link is up and listened to, once for each connection and before its first frame."""
         if self._announced:
             return
         self._announced = True
@@ -335,7 +437,11 @@ class BleSource:
         self._expected_from = now
         self._counters.reconnects += self._connected_before
         self._connected_before = True
+        self._state = replace(self._state, connected=True)
         self._tell(DeviceEventKind.CONNECTED, now)
+        early, self._early = self._early, []
+        for frame in early:
+            self._queue(frame)
 
     def _tell_loss(self, reason: str) -> None:
         """Tell that the link is gone, or cannot be made a first time; silence would look like health."""
@@ -346,23 +452,16 @@ class BleSource:
             self._tell(DeviceEventKind.DISCONNECTED, now, reason)
 
 
-def _honour_cancellation() -> None:
-    """Raise a cancellation that was swallowed on the way.
-
-    Before Python 3.12 ``asyncio.wait_for`` returns normally when its future is done at the moment of
-    the cancellation (gh-86296), and libraries below bleak use it for each request.
-    """
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, BleakDeviceNotFoundError):
-        return "device_not_found"
-    return "timed_out" if isinstance(error, TimeoutError) else "link_failed"
+def refusal(frame: Frame, error: EdgeTwinError, source: str) -> DeviceEvent:
+    """The event for a frame that could not be decoded."""
+    where = f" offset={error.offset}" if isinstance(error, DecodeError) else ""
+    detail = f"{error.reason} characteristic={short_uuid(frame.characteristic)}{where}"
+    return DeviceEvent(DeviceEventKind.REFUSED, frame.received, source, detail)
 
 
 def utc_now() -> datetime:
     """The system clock, for use as ``clock`` in production."""
     return datetime.now(UTC)
+
+
+__all__ = ["CHEST_STRAP", "THERMOMETER", "BleSource", "Counters", "LinkTimes", "Profile", "refusal", "utc_now"]

@@ -53,6 +53,7 @@ _BODY_SENSOR_LOCATION = 0x2A38
 _BATTERY_LEVEL = 0x2A19
 _TEMPERATURE_MEASUREMENT = 0x2A1C
 _CHEST = 1
+_SHORT_UUID_BYTES = 2
 
 Pace = Callable[[float], Awaitable[None]]
 
@@ -185,7 +186,7 @@ class VirtualPeripheral:
         self._device = radio.make_device(name, address)
         radio.register(self)
         self._device.add_services(list(services))
-        self._device.advertising_data = _advertising_data(name, [service.uuid for service in services])
+        self._device.advertising_data = _advertising_data(name, _short_uuids(services))
         self._device.on(self._device.EVENT_CONNECTION, self._on_connection)
         measurement.on(measurement.EVENT_SUBSCRIPTION, self._on_subscription)
 
@@ -224,17 +225,17 @@ class VirtualPeripheral:
         if connection is None or not self.is_subscribed:
             return False
         if self.measurement.properties & Characteristic.Properties.INDICATE:
-            return await self._indicate(connection, payload)
+            return await self._indicate(connection, self.measurement, payload)
         await self._device.notify_subscriber(connection, self.measurement, payload)
         # Lets the receiving side run, as airtime would.
         await asyncio.sleep(0)
         return True
 
-    async def _indicate(self, connection: Connection, payload: bytes) -> bool:
+    async def _indicate(self, connection: Connection, value: Characteristic[bytes], payload: bytes) -> bool:
         """Send and wait for the confirmation, which never comes when the link drops first."""
         gone = asyncio.Event()
         connection.once(connection.EVENT_DISCONNECTION, lambda _: gone.set())
-        indication = asyncio.ensure_future(self._device.indicate_subscriber(connection, self.measurement, payload))
+        indication = asyncio.ensure_future(self._device.indicate_subscriber(connection, value, payload))
         waiter = asyncio.ensure_future(gone.wait())
         try:
             await asyncio.wait({indication, waiter}, return_when=asyncio.FIRST_COMPLETED)
@@ -275,6 +276,11 @@ def _advertising_data(name: str, services: Sequence[UUID]) -> bytes:
             ]
         )
     )
+
+
+def _short_uuids(services: Sequence[Service]) -> list[UUID]:
+    """Only these are advertised: a vendor's UUID leaves no room for the name."""
+    return [service.uuid for service in services if len(service.uuid.uuid_bytes) == _SHORT_UUID_BYTES]
 
 
 def _measurement(uuid: int, properties: Characteristic.Properties) -> Characteristic[bytes]:

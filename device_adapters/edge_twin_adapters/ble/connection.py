@@ -1,0 +1,169 @@
+"""One connection to a device: what its profile asks for is read, subscribed to, started, and stopped again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
+
+from bleak import BleakClient
+from bleak.backends.characteristic import BleakGATTCharacteristic
+from bleak.exc import BleakCharacteristicNotFoundError, BleakError
+
+from edge_twin_adapters.ble import polar_control, record_access
+from edge_twin_adapters.ble.backfill import Backfill
+from edge_twin_adapters.ble.frame import long_uuid, short_uuid
+from edge_twin_adapters.ble.link import LINK_ERRORS, LinkTimes, honour_cancellation
+from edge_twin_adapters.ble.polar_session import PolarSession
+from edge_twin_adapters.ble.profiles import Profile
+from edge_twin_adapters.ble.security import Guard, is_refused
+
+Note = Callable[[str, bytes], None]
+_TELLS = frozenset(("notify", "indicate"))
+
+
+class Connection:
+    """The set-up of one connected client.
+
+    Args:
+        client: connected.
+        profile: what to do.
+        guard: pairs where a value is refused.
+        times: time limits.
+        receive: told of every value that comes: characteristic and payload.
+        note_written: told of every request, before it is written.
+        ready: told when everything that is required is subscribed to.
+        check: raises ``DecodeError`` for a stored record that cannot be read.
+    """
+
+    def __init__(  # noqa: PLR0913, PLR0917 - the parts of a connection meet here, once
+        self,
+        client: BleakClient,
+        profile: Profile,
+        guard: Guard,
+        times: LinkTimes,
+        receive: Note,
+        note_written: Note,
+        ready: Callable[[], None],
+        check: Callable[[bytes], None],
+    ) -> None:
+        self._client = client
+        self._profile = profile
+        self._guard = guard
+        self._times = times
+        self._receive = receive
+        self._note_written = note_written
+        self._ready = ready
+        self.values: dict[str, bytes] = {}
+        self._polar = PolarSession(profile.polar, self._write_polar, times.job_s)
+        self.backfill: Backfill | None = None
+        if profile.stored is not None:
+            self.backfill = Backfill(profile.stored, self._write_record_access, check, stall_s=times.stall_s)
+
+    async def set_up(self) -> None:
+        """Read, subscribe and start, in this order.
+
+        Raises:
+            BleakError: a required characteristic is not there, or the link failed.
+            TimeoutError: the device does not answer.
+            LinkLostError: it wants to be paired with and may or can not be.
+        """
+        for characteristic in self._profile.reads:
+            await self._read(characteristic)
+        if self.backfill is not None:
+            # Both subscriptions before the first request, or the device refuses it.
+            await self._subscribe_optional(record_access.CHARACTERISTIC)
+        for characteristic in self._profile.required:
+            found = self._required(characteristic)
+            await self._secured(partial(self._subscribe, found))
+        self._ready()
+        for characteristic in self._profile.optional:
+            await self._read(characteristic)
+            await self._subscribe_optional(characteristic)
+        if self._profile.polar:
+            await self._polar.start()
+
+    async def take_down(self) -> None:
+        """Stop what was started and disconnect; never raises."""
+        if self._client.is_connected and self._polar.running:
+            with suppress(*LINK_ERRORS):
+                async with asyncio.timeout(self._times.close_s):
+                    await self._polar.stop()
+        with suppress(*LINK_ERRORS):
+            async with asyncio.timeout(self._times.close_s):
+                await self._client.disconnect()
+
+    @property
+    def has_record_access(self) -> bool:
+        """Whether stored records can be asked for."""
+        return self._client.services.get_characteristic(long_uuid(record_access.CHARACTERISTIC)) is not None
+
+    def _required(self, characteristic: str) -> BleakGATTCharacteristic:
+        found = self._found(characteristic)
+        if found is None:
+            raise BleakCharacteristicNotFoundError(long_uuid(characteristic))
+        return found
+
+    def _found(self, characteristic: str) -> BleakGATTCharacteristic | None:
+        return self._client.services.get_characteristic(long_uuid(characteristic))
+
+    async def _subscribe(self, characteristic: BleakGATTCharacteristic) -> None:
+        async with asyncio.timeout(self._times.job_s):
+            await self._client.start_notify(characteristic, self._on_notification)
+        honour_cancellation()
+
+    async def _subscribe_optional(self, characteristic: str) -> None:
+        found = self._found(characteristic)
+        if found is None or not _TELLS & set(found.properties) or characteristic in self._profile.required:
+            return
+        # Some straps list a battery but refuse it: that must not cost the heart rate.
+        with suppress(BleakError):
+            await self._subscribe(found)
+
+    async def _read(self, characteristic: str) -> None:
+        """Read a value that is nice to have."""
+        found = self._found(characteristic)
+        if found is None or "read" not in found.properties:
+            return
+        read = partial(self._read_now, found)
+        with suppress(BleakError):
+            await (self._secured(read) if self._guard.may_pair else read())
+        honour_cancellation()
+
+    async def _read_now(self, characteristic: BleakGATTCharacteristic) -> None:
+        async with asyncio.timeout(self._times.job_s):
+            value = bytes(await self._client.read_gatt_char(characteristic))
+        self.values[short_uuid(characteristic.uuid)] = value
+        self._receive(characteristic.uuid, value)
+
+    async def _secured(self, request: Callable[[], Awaitable[None]]) -> None:
+        """Make a request; pair and make it again where the device wants an encrypted link."""
+        try:
+            await request()
+        except BleakError as error:
+            if not is_refused(error):
+                raise
+            await self._guard.pair(self._client)
+            await request()
+
+    def _on_notification(self, characteristic: BleakGATTCharacteristic, payload: bytearray) -> None:
+        value = bytes(payload)
+        # First to the queue, so that a piece is never done before its records are in it.
+        self._receive(characteristic.uuid, value)
+        if self.backfill is not None:
+            self.backfill.feed(characteristic.uuid, value)
+        if short_uuid(characteristic.uuid) == polar_control.CHARACTERISTIC:
+            self._polar.feed(value)
+
+    async def _write_polar(self, request: bytes) -> None:
+        await self._write(polar_control.CHARACTERISTIC, request)
+
+    async def _write_record_access(self, request: bytes) -> None:
+        await self._write(record_access.CHARACTERISTIC, request)
+
+    async def _write(self, characteristic: str, request: bytes) -> None:
+        self._note_written(long_uuid(characteristic), request)
+        async with asyncio.timeout(self._times.job_s):
+            await self._client.write_gatt_char(self._required(characteristic), request, response=True)
+        honour_cancellation()

@@ -1,0 +1,134 @@
+"""Pairing, and the proof that the link is encrypted: a value is read that the device gives to nobody else.
+
+``pair()`` alone proves nothing: without its kernel's crypto modules BlueZ returns from it without having
+paired.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from bleak import BleakClient
+from bleak.backends.characteristic import BleakGATTCharacteristic
+from bleak.exc import BleakError, BleakGATTProtocolError
+
+from edge_twin_adapters.ble.frame import long_uuid
+from edge_twin_adapters.ble.link import LinkLostError, LinkSecurity, LinkTimes, Pairing
+
+# ATT errors of Bluetooth Core, Vol 3 Part F 3.4.1.1: authentication, authorization, key size, encryption.
+_REFUSALS = frozenset((0x05, 0x08, 0x0C, 0x0F))
+_REFUSAL_WORDS = ("NotPermitted", "NotAuthorized", "Insufficient")
+# How the stacks say that one side has no key for the other: Bumble, BlueZ, CoreBluetooth.
+_LOST_KEY_WORDS = ("PIN_OR_KEY_MISSING", "Key Missing", "Peer removed pairing information")
+
+BONDED = "bonded"
+
+
+def is_refused(error: BleakError) -> bool:
+    """Whether a device refused because the link is not encrypted."""
+    if isinstance(error, BleakGATTProtocolError):
+        return error.code in _REFUSALS
+    return any(word in str(error) for word in _REFUSAL_WORDS)
+
+
+def is_key_lost(error: BaseException) -> bool:
+    """Whether a connection failed because the other side lost its key."""
+    return any(word in str(error) for word in _LOST_KEY_WORDS)
+
+
+class Guard:
+    """Secures the links to one device.
+
+    Args:
+        security: what the site allows.
+        protected: a characteristic that needs encryption, or None when none is known.
+        times: time limits.
+        bonded: whether this device was paired with before.
+        note_bonded: told when it is paired with.
+    """
+
+    def __init__(
+        self,
+        security: LinkSecurity,
+        protected: str | None,
+        times: LinkTimes,
+        *,
+        bonded: bool,
+        note_bonded: Callable[[], None],
+    ) -> None:
+        self._security = security
+        self._protected = protected
+        self._times = times
+        self._note_bonded = note_bonded
+        self.bonded = bonded
+        self._refused_once = bonded
+
+    @property
+    def may_pair(self) -> bool:
+        """Whether the site allows to pair at all."""
+        return self._security.pairing is not Pairing.NEVER
+
+    async def secure(self, client: BleakClient) -> bool | None:
+        """Pair where it is allowed and needed.
+
+        Returns:
+            True when the link is proved to be encrypted, None when nothing proves or denies it.
+
+        Raises:
+            LinkLostError: ``not_encrypted``, ``pairing_not_allowed``, ``pairing_failed`` or ``bond_lost``.
+            BleakError: the link failed.
+        """
+        found = None if self._protected is None else client.services.get_characteristic(long_uuid(self._protected))
+        if found is None:
+            return self._without_proof()
+        if await self._reads(client, found):
+            return True if self._refused_once else self._without_proof()
+        self._refused_once = True
+        await self.pair(client)
+        if not await self._reads(client, found):
+            raise LinkLostError("not_encrypted")
+        return True
+
+    async def pair(self, client: BleakClient) -> None:
+        """Pair because the device refused a value; errors as :meth:`secure`."""
+        if not self.may_pair:
+            raise LinkLostError("pairing_not_allowed")
+        if self.bonded:
+            # A device that we share a key with does not ask for one.
+            raise LinkLostError("bond_lost")
+        await self._pair(client)
+
+    async def _pair(self, client: BleakClient) -> None:
+        try:
+            async with asyncio.timeout(self._times.attempt_s):
+                await client.pair()
+        except (BleakError, TimeoutError) as error:
+            raise LinkLostError("pairing_failed") from error
+        self.bonded = True
+        self._note_bonded()
+
+    def _without_proof(self) -> bool | None:
+        """Without a value that was ever refused nothing can be proved."""
+        if self._security.pairing is Pairing.REQUIRED:
+            raise LinkLostError("not_encrypted")
+        return None
+
+    async def forget(self, client: BleakClient) -> bool:
+        """Drop our key of a bond that the device lost, if the site allows to pair again; whether it was dropped."""
+        if not self._security.repair:
+            return False
+        async with asyncio.timeout(self._times.job_s):
+            await client.unpair()
+        self.bonded = False
+        return True
+
+    async def _reads(self, client: BleakClient, characteristic: BleakGATTCharacteristic) -> bool:
+        try:
+            async with asyncio.timeout(self._times.job_s):
+                await client.read_gatt_char(characteristic)
+        except BleakError as error:
+            if is_refused(error):
+                return False
+            raise
+        return True
