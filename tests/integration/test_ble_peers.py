@@ -359,14 +359,29 @@ async def test_a_protected_sensor_needs_a_bond_and_can_lose_it() -> None:
         await listener.sensor.inject(Fault(0, FaultKind.LOST_BOND, listener.sensor.name))
         await settle(lambda: not listener.client.is_connected)
         await time.run(1)
+        with pytest.raises(BleakError, match="PIN_OR_KEY_MISSING"):
+            await listener.connect()
+        await listener.client.unpair()
         await listener.connect()
         with pytest.raises(BleakGATTProtocolError) as caught:
             await listener.subscribe()
         assert caught.value.code == 0x0F
-        with pytest.raises(BleakError):
-            await listener.client.read_gatt_char(long_uuid("2a49"))
         await listener.client.pair()
         await listener.client.read_gatt_char(long_uuid("2a49"))
+
+
+async def test_a_bonded_sensor_is_encrypted_again_after_a_lost_link() -> None:
+    async with listening("cgm", protected=True) as (listener, time):
+        await listener.sensor.inject(Fault(0, FaultKind.DISCONNECT, listener.sensor.name, 0))
+        await settle(lambda: not listener.client.is_connected)
+        await time.run(1)
+        await listener.connect()
+        connection = listener.sensor.connection
+        assert connection is not None
+        assert connection.is_encrypted
+        await listener.subscribe()
+        await time.run(600)
+        assert listener.accounts()["glucose_interstitial"].once == 2
 
 
 @pytest.mark.parametrize("kind", BROADCASTS)
@@ -433,5 +448,5 @@ async def test_every_decoder_has_a_sensor_that_sends_its_characteristic() -> Non
         sensor = make_sensor(kind, radio, time, seed=1)
         assert isinstance(sensor, VirtualPeer)
         sent |= {short_uuid(str(one)) for one in sensor.characteristics()}
-    unsent = {"2a1e", "2a36", "2b8c"}
+    unsent = {"2a1e", "2a36"}
     assert set(DECODERS) - sent == unsent
