@@ -43,6 +43,7 @@ from edge_twin_sync.streams import ack_topic, status_topic
 
 _LOG = logging.getLogger(__name__)
 
+
 def system_clock() -> datetime:
     """The system's time, aware UTC."""
     return datetime.now(UTC)

@@ -29,7 +29,7 @@ class Display(PairingDelegate):
         super().__init__(self.DISPLAY_OUTPUT_ONLY if present else self.NO_OUTPUT_NO_INPUT)
         self.number: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
-    async def display_number(self, number: int, digits: int) -> None:
+    async def display_number(self, number: int, digits: int) -> None:  # noqa: ARG002 - Bumble's signature
         """Show the number of a pairing."""
         if not self.number.done():
             self.number.set_result(number)
@@ -59,14 +59,14 @@ class LockedStrap(VirtualPeripheral):
         self.display = Display(present=display)
         self.refused_reads = 0
         self.encrypted_reads = 0
-        measurement = Characteristic(
+        measurement: Characteristic[bytes] = Characteristic(
             UUID.from_16_bits(0x2A37), Characteristic.Properties.NOTIFY, Attribute.Permissions(0), _write_only()
         )
-        battery = Characteristic(
+        battery: Characteristic[bytes] = Characteristic(
             UUID.from_16_bits(0x2A19),
             Characteristic.Properties.READ,
             Attribute.Permissions.READABLE,
-            CharacteristicValue(read=lambda connection: self._read_battery(connection)),
+            CharacteristicValue(read=self._read_battery),
         )
         services = [Service(HEART_RATE, [measurement]), Service(BATTERY, [battery])]
         super().__init__(radio, name, address, services, measurement)
@@ -84,11 +84,6 @@ class LockedStrap(VirtualPeripheral):
         keystore = self._device.keystore
         kept = await keystore.get_all() if keystore is not None else []
         return kept[0][1] if kept else None
-
-    async def forget(self) -> None:
-        """Lose the bond, as a strap does that is reset."""
-        if self._device.keystore is not None:
-            await self._device.keystore.delete_all()
 
     async def beat(self, rr_ms: float) -> None:
         """Send one beat."""

@@ -98,9 +98,7 @@ async def _powered(bus: MessageBus) -> str | None:
 
 async def _property(bus: MessageBus, member: str, signature: str, rest: list[object]) -> Message:
     body = ["org.bluez.Adapter1", *rest]
-    message = Message(
-        "org.bluez", _ADAPTER, "org.freedesktop.DBus.Properties", member, signature=signature, body=body
-    )
+    message = Message("org.bluez", _ADAPTER, "org.freedesktop.DBus.Properties", member, signature=signature, body=body)
     answer = await bus.call(message)
     if answer is None:
         raise TimeoutError(f"BlueZ did not answer {member}")
