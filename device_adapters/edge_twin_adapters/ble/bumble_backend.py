@@ -306,11 +306,17 @@ class BumbleClient(BaseBleakClient):
             raise BleakError(f"{characteristic.uuid} is already subscribed")
 
         def subscriber(value: bytes) -> None:
-            callback(bytearray(value))
+            # Bumble keeps a subscriber whose subscription was refused.
+            if self._subscribers.get(characteristic.handle) is subscriber:
+                callback(bytearray(value))
 
         self._subscribers[characteristic.handle] = subscriber
-        with _bleak_errors():
-            await characteristic.obj.subscribe(subscriber)
+        try:
+            with _bleak_errors():
+                await characteristic.obj.subscribe(subscriber)
+        except BaseException:
+            self._subscribers.pop(characteristic.handle, None)
+            raise
 
     async def stop_notify(self, characteristic: BleakGATTCharacteristic) -> None:
         """Unsubscribe; errors as :meth:`read_gatt_char`.

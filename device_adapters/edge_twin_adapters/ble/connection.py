@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 
 from bleak import BleakClient
 from bleak.backends.characteristic import BleakGATTCharacteristic
@@ -71,7 +72,8 @@ class Connection:
             # Both subscriptions before the first request, or the device refuses it.
             await self._subscribe_optional(record_access.CHARACTERISTIC)
         for characteristic in self._profile.required:
-            await self._secured(lambda wanted=characteristic: self._subscribe(self._required(wanted)))  # type: ignore[misc] # mypy cannot infer a lambda with a default
+            found = self._required(characteristic)
+            await self._secured(partial(self._subscribe, found))
         for characteristic in self._profile.optional:
             await self._read(characteristic)
             await self._subscribe_optional(characteristic)
@@ -121,18 +123,21 @@ class Connection:
         if found is None or "read" not in found.properties:
             return
         with suppress(BleakError):
-            async with asyncio.timeout(self._times.job_s):
-                value = bytes(await self._client.read_gatt_char(found))
-            self.values[short_uuid(found.uuid)] = value
-            self._receive(found.uuid, value)
+            await self._secured(partial(self._read_now, found))
         honour_cancellation()
+
+    async def _read_now(self, characteristic: BleakGATTCharacteristic) -> None:
+        async with asyncio.timeout(self._times.job_s):
+            value = bytes(await self._client.read_gatt_char(characteristic))
+        self.values[short_uuid(characteristic.uuid)] = value
+        self._receive(characteristic.uuid, value)
 
     async def _secured(self, request: Callable[[], Awaitable[None]]) -> None:
         """Make a request; pair and make it again where the device wants an encrypted link."""
         try:
             await request()
         except BleakError as error:
-            if not is_refused(error):
+            if not is_refused(error) or not self._guard.may_pair:
                 raise
             await self._guard.pair(self._client)
             await request()

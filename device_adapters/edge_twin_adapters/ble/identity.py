@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from edge_twin.observation import Observation, Waveform
-from edge_twin_adapters.ble import cgm, glucose, glucose_context, oximeter, polar
+from edge_twin_adapters.ble import cgm, glucose, glucose_context, polar
 from edge_twin_adapters.ble.frame import Item
 from edge_twin_adapters.ble.state import MOST_DIGESTS
 
 # Each of their records carries a number of its own, so that equal bytes are the same record.
 _NUMBERED = frozenset((glucose.CHARACTERISTIC, glucose_context.CHARACTERISTIC, cgm.CHARACTERISTIC))
-# A stored record of these is sent again on every request.
-RESENT = frozenset((*_NUMBERED, oximeter.SPOT_CHECK))
 
 _DIGEST_BYTES = 16
 _NUMBER_BYTES = slice(1, 3)
@@ -44,11 +42,12 @@ def record_number(characteristic: str, record: bytes) -> int | None:
     return None
 
 
-def digest_of(characteristic: str, record: bytes, epoch: bytes, items: Iterable[Item]) -> bytes | None:
+def digest_of(characteristic: str, record: bytes, epoch: bytes, items: Sequence[Item]) -> bytes | None:
     """What stays the same when a record is sent again; None where two equal ones may be two measurements.
 
-    A heart rate has neither number nor time of the device, and a clock that the device itself calls unset
-    may stand still: such values are never taken for one another.
+    A numbered record is its bytes. Of another the device's time and the values count, since a device marks
+    what it sends from storage. A heart rate has neither, and a clock that the device itself calls unset may
+    stand still: such values are never taken for one another.
 
     Args:
         characteristic: short UUID.
@@ -56,22 +55,32 @@ def digest_of(characteristic: str, record: bytes, epoch: bytes, items: Iterable[
         epoch: what the record's numbers count from.
         items: what was decoded from it.
     """
-    if characteristic not in _NUMBERED and not any(_has_device_time(item) for item in items):
-        return None
     digest = hashlib.blake2b(characteristic.encode(), digest_size=_DIGEST_BYTES)
-    digest.update(epoch if characteristic == cgm.CHARACTERISTIC else b"")
-    digest.update(record)
+    if characteristic == cgm.CHARACTERISTIC:
+        digest.update(epoch)
+    if characteristic in _NUMBERED or any(_is_timed_waveform(item) for item in items):
+        digest.update(record)
+        return digest.digest()
+    readings = [item for item in items if isinstance(item, Observation)]
+    if not readings or not all(map(_has_device_time, readings)):
+        return None
+    for one in readings:
+        shown = one.attributes.get("device_time_ns") or one.attributes["device_time"]
+        digest.update(f"|{one.code.code}|{one.sequence}|{one.value!r}|{shown}".encode())
     return digest.digest()
 
 
-def _has_device_time(item: Item) -> bool:
-    if isinstance(item, Waveform):
-        return item.attributes.get("device_time_ns", "0") != "0"
-    if not isinstance(item, Observation) or item.attributes.get("time_reason") == "device_clock_not_set":
+def _is_timed_waveform(item: Item) -> bool:
+    return isinstance(item, Waveform) and item.attributes.get("device_time_ns", "0") != "0"
+
+
+def _has_device_time(reading: Observation) -> bool:
+    attributes = reading.attributes
+    if attributes.get("time_reason") == "device_clock_not_set":
         return False
-    if "device_time_ns" in item.attributes:
-        return item.attributes["device_time_ns"] != "0"
-    date = item.attributes.get("device_time", "0000")
+    if "device_time_ns" in attributes:
+        return attributes["device_time_ns"] != "0"
+    date = attributes.get("device_time", "0000")
     return not date.startswith("0000") and "-00" not in date
 
 

@@ -64,6 +64,11 @@ class Guard:
         self.bonded = bonded
         self._refused_once = bonded
 
+    @property
+    def may_pair(self) -> bool:
+        """Whether the site allows to pair at all."""
+        return self._security.pairing is not Pairing.NEVER
+
     async def secure(self, client: BleakClient) -> bool | None:
         """Pair where it is allowed and needed.
 
@@ -87,7 +92,7 @@ class Guard:
 
     async def pair(self, client: BleakClient) -> None:
         """Pair because the device refused a value; errors as :meth:`secure`."""
-        if self._security.pairing is Pairing.NEVER:
+        if not self.may_pair:
             raise LinkLostError("pairing_not_allowed")
         if self.bonded:
             # A device that we share a key with does not ask for one.

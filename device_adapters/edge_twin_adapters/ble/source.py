@@ -71,7 +71,7 @@ class BleSource:
         backends: factory of the bleak backends; the platform's own by default.
         times: time limits.
         capacity: frames that may wait for the consumer; the default is over an hour of a strap.
-        sleep: waits between attempts.
+        sleep: waits between attempts, and between requests for stored records.
         on_frame: called with each frame before it is decoded, to keep it; what it raises ends the stream.
         security: when to pair.
         memory: where cursors, bonds and digests of records survive a restart; by default they do not.
@@ -127,6 +127,9 @@ class BleSource:
         self._ties = 0
         self._frames_at_connect = 0
         self._announced = False
+        self._early: list[Frame] = []
+        # Read or subscribed to before the link is of use; without required values it is when all is set up.
+        self._read_early = frozenset((*profile.reads, *(() if profile.required else profile.optional)))
         self._connected_before = False
         self._bond_told = False
         self._expected_from: datetime | None = None
@@ -212,22 +215,25 @@ class BleSource:
 
     def _receive(self, characteristic: str, payload: bytes) -> None:
         """Take a value from bleak; must not wait and must not raise."""
-        self._announce()
         self._counters.notifications += 1
-        frame = self._put_frame(characteristic, payload)
-        self._expected_from = frame.received
+        frame = Frame(characteristic, payload, self._now(), monotonic_ns=time.monotonic_ns())
         self._state = replace(self._state, last_seen=frame.received)
+        if not self._announced and short_uuid(characteristic) in self._read_early:
+            # What was measured until the subscription is lost: reading a value does not end the gap.
+            self._early.append(frame)
+            return
+        self._announce()
+        self._expected_from = frame.received
+        self._queue(frame)
 
     def _note_written(self, characteristic: str, payload: bytes) -> None:
         """Take a request, which the answer needs to be understood."""
-        self._put_frame(characteristic, payload, outgoing=True)
+        self._queue(Frame(characteristic, payload, self._now(), outgoing=True, monotonic_ns=time.monotonic_ns()))
 
-    def _put_frame(self, characteristic: str, payload: bytes, *, outgoing: bool = False) -> Frame:
-        frame = Frame(characteristic, payload, self._now(), outgoing, time.monotonic_ns())
+    def _queue(self, frame: Frame) -> None:
         if self._mailbox is not None:
             taken = self._mailbox.put_frame(frame)
             self._counters.overflow += not taken
-        return frame
 
     def _now(self) -> datetime:
         """The clock; readings that are equal are set a microsecond apart.
@@ -297,6 +303,7 @@ class BleSource:
         """Make one connection and stay while it lasts: why it ended, and whether it brought a frame."""
         lost = asyncio.Event()
         self._announced = False
+        self._early.clear()
         self._frames_at_connect = self._counters.notifications
         client: BleakClient | None = None
         connection: Connection | None = None
@@ -367,7 +374,7 @@ class BleSource:
             wait_s = plan.every_s if complete else self._times.retry_s
             if wait_s is None:
                 return
-            await asyncio.sleep(wait_s)
+            await self._sleep(wait_s)
 
     def _tell_records_lost(self, detail: str) -> None:
         now = as_utc(self._clock())
@@ -423,6 +430,9 @@ class BleSource:
         self._counters.reconnects += self._connected_before
         self._connected_before = True
         self._tell(DeviceEventKind.CONNECTED, now)
+        for frame in self._early:
+            self._queue(frame)
+        self._early.clear()
 
     def _tell_loss(self, reason: str) -> None:
         """Tell that the link is gone, or cannot be made a first time; silence would look like health."""

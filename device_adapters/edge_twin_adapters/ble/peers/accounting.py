@@ -31,6 +31,7 @@ class Stream:
 
 
 _CLOCK, _PMD = "device_time", "device_time_ns"
+_KEYS = ("record_sequence", "session_minutes", _PMD, _CLOCK)
 STREAMS: Mapping[str, Stream] = MappingProxyType(
     {
         "rr_interval": Stream(("rr_interval",)),
@@ -125,53 +126,14 @@ class Account:
         self._unexplained.append(entry)
 
 
-def account(sensor: str, ledger: Ledger, items: Sequence[Item]) -> list[Account]:
-    """One account for each stream of a sensor.
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A value that arrived, reduced to what is compared."""
 
-    Args:
-        sensor: its name.
-        ledger: what it measured.
-        items: everything that arrived from it, in order.
-    """
-    gaps = [item for item in items if isinstance(item, DeviceEvent) and item.kind is DeviceEventKind.GAP]
-    refusals = [item.time for item in items if isinstance(item, DeviceEvent) and item.kind is DeviceEventKind.REFUSED]
-    return [_account(Account(sensor, stream), ledger.of(stream), items, gaps, refusals) for stream in ledger.streams]
-
-
-def _account(
-    result: Account,
-    entries: Sequence[Measured],
-    items: Sequence[Item],
-    gaps: Sequence[DeviceEvent],
-    refusals: Sequence[datetime],
-) -> Account:
-    result.measured = len(entries)
-    layout = STREAMS[result.stream]
-    if result.stream == "oxygen_saturation" and entries and entries[0].key:
-        layout = _SPOT
-    match = _match_by_key if layout.key else _match_in_order
-    for entry in match(result, entries, _arrivals(items, layout)):
-        _explain(result, entry, gaps, refusals)
-    return result
-
-
-def _explain(result: Account, entry: Measured, gaps: Sequence[DeviceEvent], refusals: Sequence[datetime]) -> None:
-    """Why a record did not arrive."""
-    if any(_covers(gap, entry) for gap in gaps):
-        result.in_gap += 1
-    elif entry.fate is Fate.CORRUPTED and any(abs(time - entry.time) <= LONGEST_DELAY for time in refusals):
-        result.refused += 1
-    elif entry.fate is Fate.STORED:
-        result.waiting += 1
-    else:
-        result.miss(entry)
-
-
-def _covers(gap: DeviceEvent, entry: Measured) -> bool:
-    words = dict(word.split("=", 1) for word in gap.detail.split() if "=" in word)
-    if words.get("stream", entry.stream) != entry.stream:
-        return False
-    return gap.time <= entry.time <= (gap.until or gap.time)
+    value: float
+    sequence: int
+    key: str
+    time: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,38 +143,115 @@ class _Arrival:
     values: Values
 
 
-def _arrivals(items: Iterable[Item], layout: Stream) -> list[_Arrival]:
-    """The records that arrived, one for each copy, in order."""
-    grouped: dict[str | datetime, list[Observation]] = defaultdict(list)
-    arrivals: list[_Arrival] = []
-    for item in items:
-        if isinstance(item, Waveform) and item.code.name == layout.codes[0]:
+class Arrivals:
+    """What arrived from one sensor, reduced to what is compared, so that a day of it fits into memory."""
+
+    def __init__(self) -> None:
+        self._parts: dict[str, list[_Part]] = defaultdict(list)
+        self._waveforms: dict[str, list[_Arrival]] = defaultdict(list)
+        self.gaps: list[DeviceEvent] = []
+        self.refusals: list[datetime] = []
+        self.events: list[DeviceEvent] = []
+
+    def add(self, item: Item) -> None:
+        """Take in an item; call it in the order in which they come."""
+        if isinstance(item, DeviceEvent):
+            self._note(item)
+        elif isinstance(item, Waveform):
             total = float(sum(sum(row) for row in item.samples))
-            arrivals.append(
-                _Arrival(item.attributes.get(layout.key, ""), item.start, (float(len(item.samples)), total))
+            self._waveforms[item.code.name].append(
+                _Arrival(_key_of(item), item.start, (float(len(item.samples)), total))
             )
-        elif isinstance(item, Observation) and item.code.name in layout.codes:
-            if len(layout.codes) == 1 and not layout.key:
-                arrivals.append(_Arrival("", item.time, (item.value,)))
-            else:
-                grouped[item.attributes.get(layout.key, "") if layout.key else item.time].append(item)
-    for together in grouped.values():
-        arrivals += _copies(together, layout)
-    return arrivals
+        else:
+            self._parts[item.code.name].append(_Part(item.value, item.sequence, _key_of(item), item.time))
+
+    def _note(self, event: DeviceEvent) -> None:
+        self.events.append(event)
+        if event.kind is DeviceEventKind.GAP:
+            self.gaps.append(event)
+        elif event.kind is DeviceEventKind.REFUSED:
+            self.refusals.append(event.time)
+
+    def records(self, layout: Stream) -> list[_Arrival]:
+        """The records of a stream, one for each copy that arrived."""
+        lead = layout.codes[0]
+        if not layout.key and len(layout.codes) == 1:
+            return [_Arrival("", part.time, (part.value,)) for part in self._parts[lead]]
+        grouped: dict[str | datetime, list[tuple[str, _Part]]] = defaultdict(list)
+        for code in layout.codes:
+            for part in self._parts[code]:
+                grouped[part.key if layout.key else part.time].append((code, part))
+        copies = [copy for together in grouped.values() for copy in _copies(together, layout)]
+        return self._waveforms[lead] + copies
 
 
-def _copies(together: Sequence[Observation], layout: Stream) -> list[_Arrival]:
-    """Observations of one key, or of one moment, as records: copies repeat its codes and sequence numbers."""
-    key, time = together[0].attributes.get(layout.key, ""), together[0].time
-    by_place: dict[tuple[str, int], list[float]] = defaultdict(list)
-    for item in together:
-        by_place[item.code.name, item.sequence].append(item.value)
-    places = sorted(by_place, key=lambda place: (layout.codes.index(place[0]), place[1]))
+def _key_of(item: Observation | Waveform) -> str:
+    return next((item.attributes[name] for name in _KEYS if name in item.attributes), "")
+
+
+def _copies(together: Sequence[tuple[str, _Part]], layout: Stream) -> list[_Arrival]:
+    """Values of one key, or of one moment, as records: copies repeat their codes and sequence numbers."""
+    first = together[0][1]
+    by_place: dict[tuple[int, int], list[float]] = defaultdict(list)
+    for code, part in together:
+        by_place[layout.codes.index(code), part.sequence].append(part.value)
     count = max(len(values) for values in by_place.values())
     return [
-        _Arrival(key, time, tuple(by_place[place][copy] for place in places if copy < len(by_place[place])))
+        _Arrival(
+            first.key, first.time, tuple(by_place[at][copy] for at in sorted(by_place) if copy < len(by_place[at]))
+        )
         for copy in range(count)
     ]
+
+
+def account(sensor: str, ledger: Ledger, items: Iterable[Item] | Arrivals) -> list[Account]:
+    """One account for each stream of a sensor.
+
+    Args:
+        sensor: its name.
+        ledger: what it measured.
+        items: everything that arrived from it, in order.
+    """
+    if isinstance(items, Arrivals):
+        arrived = items
+    else:
+        arrived = Arrivals()
+        for item in items:
+            arrived.add(item)
+    return [_account(Account(sensor, stream), ledger.of(stream), arrived) for stream in ledger.streams]
+
+
+def _account(result: Account, entries: Sequence[Measured], arrived: Arrivals) -> Account:
+    result.measured = len(entries)
+    layout = STREAMS[result.stream]
+    if result.stream == "oxygen_saturation" and entries and entries[0].key:
+        layout = _SPOT
+    match = _match_by_key if layout.key else _match_in_order
+    for entry in match(result, entries, arrived.records(layout)):
+        _explain(result, entry, arrived)
+    return result
+
+
+def _explain(result: Account, entry: Measured, arrived: Arrivals) -> None:
+    """Why a record did not arrive."""
+    if any(_covers(gap, entry) for gap in arrived.gaps):
+        result.in_gap += 1
+    elif entry.fate is Fate.STORED:
+        result.waiting += 1
+    elif entry.fate is Fate.CORRUPTED and any(abs(time - entry.time) <= LONGEST_DELAY for time in arrived.refusals):
+        result.refused += 1
+    else:
+        result.miss(entry)
+
+
+def _covers(gap: DeviceEvent, entry: Measured) -> bool:
+    """Whether ``gap`` tells of the loss; a lost link loses nothing that the sensor still has."""
+    words = dict(word.split("=", 1) for word in gap.detail.split() if "=" in word)
+    if words.get("stream", entry.stream) != entry.stream:
+        return False
+    if entry.fate is Fate.STORED and words.get("origin") != "stored":
+        return False
+    return gap.time <= entry.time <= (gap.until or gap.time)
 
 
 def _match_by_key(result: Account, entries: Sequence[Measured], arrivals: Sequence[_Arrival]) -> list[Measured]:

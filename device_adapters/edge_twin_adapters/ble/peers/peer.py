@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 
 from bumble import core, gatt, hci
@@ -23,6 +24,8 @@ from edge_twin_adapters.ble.virtual import VirtualPeripheral, VirtualRadio
 
 # A lost link looks so to both sides when nobody said goodbye (Bluetooth Core, Vol 1 Part F 2.8).
 _LINK_TIMEOUT = hci.HCI_CONNECTION_TIMEOUT_ERROR
+_NEED_A_LINK = frozenset((FaultKind.DISCONNECT, FaultKind.LOST_BOND))
+_AGAIN_S = 5.0
 _DAMAGES: dict[FaultKind, Callable[[bytes], bytes]] = {
     FaultKind.CORRUPT: lambda payload: payload[:-1],
     FaultKind.WRONG_CRC: lambda payload: payload[:-1] + bytes([payload[-1] ^ 0xFF]),
@@ -75,6 +78,8 @@ class VirtualPeer(VirtualPeripheral):
         self.clock = DeviceClock(time.now)
         self.ledger = Ledger()
         self.battery_percent = identity.battery_percent
+        self.struck: list[Fault] = []
+        self._away_until = time.now()
         self._spoilt: deque[FaultKind] = deque()
         self._held: deque[Callable[[], Awaitable[bool]]] | None = None
         self._battery = readable(battery.CHARACTERISTIC, lambda: bytes([self.battery_percent]), notify=True)
@@ -188,7 +193,8 @@ class VirtualPeer(VirtualPeripheral):
     # Faults.
 
     async def inject(self, fault: Fault) -> None:
-        """Let ``fault`` happen now; one that this sensor cannot have changes nothing."""
+        """Let ``fault`` happen now and note it in :attr:`struck`; one that it cannot have changes nothing."""
+        self.struck.append(fault)
         match fault.kind:
             case FaultKind.DROP | FaultKind.CORRUPT | FaultKind.WRONG_CRC:
                 self._spoilt.extend([fault.kind] * int(fault.amount))
@@ -210,14 +216,20 @@ class VirtualPeer(VirtualPeripheral):
         """Let the next report of stored records fall silent; a sensor without storage has none."""
 
     def plan(self, faults: Sequence[Fault]) -> None:
-        """Let those of ``faults`` that name this sensor happen at their times from now on."""
+        """Let those of ``faults`` that name this sensor happen at their times from now on.
+
+        A link that is down cannot be lost: such a fault waits for the next one.
+        """
         for fault in faults:
             if fault.sensor == self.name:
                 self.time.schedule(self._later(fault), fault.at_s)
 
     def _later(self, fault: Fault) -> Step:
-        async def strike() -> None:
+        async def strike() -> float | None:
+            if fault.kind in _NEED_A_LINK and self.connection is None:
+                return _AGAIN_S
             await self.inject(fault)
+            return None
 
         return strike
 
@@ -228,10 +240,12 @@ class VirtualPeer(VirtualPeripheral):
 
     async def _drop_link(self, away_s: float) -> None:
         """Lose the link and stay off the air for so long."""
+        self._away_until = max(self._away_until, self.time.now() + timedelta(seconds=away_s))
         await self.take_off(_LINK_TIMEOUT)
 
         async def come_back() -> None:
-            await self.put_on()
+            if self.time.now() >= self._away_until:
+                await self.put_on()
 
         self.time.schedule(come_back, away_s)
 
