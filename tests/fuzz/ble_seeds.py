@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import ast
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from edge_twin_adapters.ble.advertisement import decode_advertisement
+from edge_twin_adapters.ble.decode import decode
+from edge_twin_adapters.ble.frame import DecodeContext
 from edge_twin_adapters.ble.polar import encode_pmd
 from edge_twin_adapters.ble.polar_layout import LAYOUTS
 from edge_twin_adapters.errors import DecodeError
@@ -19,8 +22,6 @@ from tests.fuzz.ble_targets import (
     SERVICES,
     SHIPPED_MAP,
     TARGETS,
-    decode,
-    decode_advertisement,
 )
 
 VECTOR_TESTS = Path(__file__).resolve().parents[1] / "unit"
@@ -84,9 +85,9 @@ def _decode_seeds(vector: bytes) -> Iterator[bytes]:
             yield _NUMBER["session"] + (bytes([min(len(vector), 255), index]) + vector[:255]) * 2
 
 
-def _decodes(characteristic: str, vector: bytes, context: object) -> bool:
+def _decodes(characteristic: str, vector: bytes, context: DecodeContext) -> bool:
     try:
-        decode(characteristic, vector, RECEIVED, context=context)  # type: ignore[arg-type] # one of CONTEXTS
+        decode(characteristic, vector, RECEIVED, context=context)
     except DecodeError:
         return False
     return True
@@ -95,14 +96,16 @@ def _decodes(characteristic: str, vector: bytes, context: object) -> bool:
 def _advertisement_seeds(vector: bytes) -> Iterator[bytes]:
     if len(vector) > 255:
         return
-    for many, names in ((1, SERVICES), (0, COMPANIES)):
+    kinds: tuple[tuple[int, Sequence[str | int]], ...] = ((1, SERVICES), (0, COMPANIES))
+    for many, names in kinds:
         for index, name in enumerate(names):
             if _is_broadcast(name, vector):
                 yield _NUMBER["advertisement"] + bytes([many, len(vector), index]) + vector
 
 
 def _is_broadcast(name: str | int, vector: bytes) -> bool:
-    services, companies = ({name: vector}, {}) if isinstance(name, str) else ({}, {name: vector})
+    services = {name: vector} if isinstance(name, str) else {}
+    companies = {name: vector} if isinstance(name, int) else {}
     try:
         return bool(decode_advertisement(services, companies, RECEIVED))
     except DecodeError:

@@ -42,7 +42,7 @@ COMPANIES = tuple(sorted(MANUFACTURER_DATA))
 # 512 bytes of differences of one bit hold 255 samples of 16 channels for each 32 bytes of header.
 MOST_NUMBERS_A_BYTE = 64
 LONGEST_CLOCK_AHEAD = timedelta(minutes=10)
-OFFERS = MappingProxyType(
+OFFERS: Mapping[Measurement, Mapping[Setting, tuple[int, ...]]] = MappingProxyType(
     {
         Measurement.ECG: {Setting.SAMPLE_RATE: (130,), Setting.RESOLUTION: (14,)},
         Measurement.ACC: {Setting.SAMPLE_RATE: (25, 50), Setting.RESOLUTION: (16,), Setting.RANGE: (2, 8)},
