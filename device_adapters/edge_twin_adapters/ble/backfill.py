@@ -130,7 +130,7 @@ class Backfill:
                 return
             position, left = 0, await self._count(Operator.FROM, 0)
         if left is not None and left > self._piece:
-            position = await self._fetch_pieces(max(position, await self._first()), left, done)
+            position = await self._fetch_pieces(position or await self._first(), left, done)
         await self._fetch(Operator.FROM, min(position, _LAST_NUMBER))
         self._advance(done)
 

@@ -33,6 +33,7 @@ class Connection:
         times: time limits.
         receive: told of every value that comes: characteristic and payload.
         note_written: told of every request, before it is written.
+        ready: told when everything that is required is subscribed to.
         check: raises ``DecodeError`` for a stored record that cannot be read.
     """
 
@@ -44,6 +45,7 @@ class Connection:
         times: LinkTimes,
         receive: Note,
         note_written: Note,
+        ready: Callable[[], None],
         check: Callable[[bytes], None],
     ) -> None:
         self._client = client
@@ -52,6 +54,7 @@ class Connection:
         self._times = times
         self._receive = receive
         self._note_written = note_written
+        self._ready = ready
         self.values: dict[str, bytes] = {}
         self._polar = PolarSession(profile.polar, self._write_polar, times.job_s)
         self.backfill: Backfill | None = None
@@ -74,11 +77,16 @@ class Connection:
         for characteristic in self._profile.required:
             found = self._required(characteristic)
             await self._secured(partial(self._subscribe, found))
+        if self._profile.required:
+            self._ready()
         for characteristic in self._profile.optional:
             await self._read(characteristic)
             await self._subscribe_optional(characteristic)
+        if not self._profile.required:
+            self._ready()
         if self._profile.polar:
             await self._polar.start()
+        honour_cancellation()
 
     async def take_down(self) -> None:
         """Stop what was started and disconnect; never raises."""
@@ -127,8 +135,9 @@ class Connection:
         found = self._found(characteristic)
         if found is None or "read" not in found.properties:
             return
+        read = partial(self._read_now, found)
         with suppress(BleakError):
-            await self._secured(partial(self._read_now, found))
+            await (self._secured(read) if self._guard.may_pair else read())
         honour_cancellation()
 
     async def _read_now(self, characteristic: BleakGATTCharacteristic) -> None:
@@ -142,7 +151,7 @@ class Connection:
         try:
             await request()
         except BleakError as error:
-            if not is_refused(error) or not self._guard.may_pair:
+            if not is_refused(error):
                 raise
             await self._guard.pair(self._client)
             await request()
@@ -166,4 +175,3 @@ class Connection:
         self._note_written(long_uuid(characteristic), request)
         async with asyncio.timeout(self._times.job_s):
             await self._client.write_gatt_char(self._required(characteristic), request, response=True)
-        honour_cancellation()

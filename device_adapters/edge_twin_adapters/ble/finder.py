@@ -16,7 +16,7 @@ from bleak.backends.scanner import AdvertisementData
 from bleak.exc import BleakError
 
 from edge_twin_adapters.ble.backends import BackendFactory, platform_backends
-from edge_twin_adapters.ble.link import LinkTimes
+from edge_twin_adapters.ble.link import LinkTimes, honour_cancellation
 
 Heard = Callable[[BLEDevice, AdvertisementData], None]
 
@@ -97,6 +97,7 @@ class Finder:
         async with asyncio.timeout(self._times.job_s):
             await scanner.start()
         try:
+            honour_cancellation()
             while await self._is_heard():
                 pass
         finally:

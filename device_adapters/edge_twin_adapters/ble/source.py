@@ -128,8 +128,6 @@ class BleSource:
         self._frames_at_connect = 0
         self._announced = False
         self._early: list[Frame] = []
-        # Read or subscribed to before the link is of use; without required values it is when all is set up.
-        self._read_early = frozenset((*profile.reads, *(() if profile.required else profile.optional)))
         self._connected_before = False
         self._bond_told = False
         self._expected_from: datetime | None = None
@@ -216,24 +214,26 @@ class BleSource:
     def _receive(self, characteristic: str, payload: bytes) -> None:
         """Take a value from bleak; must not wait and must not raise."""
         self._counters.notifications += 1
-        frame = Frame(characteristic, payload, self._now(), monotonic_ns=time.monotonic_ns())
-        self._state = replace(self._state, last_seen=frame.received)
-        if not self._announced and short_uuid(characteristic) in self._read_early:
-            # What was measured until the subscription is lost: reading a value does not end the gap.
-            self._early.append(frame)
-            return
-        self._announce()
-        self._expected_from = frame.received
-        self._queue(frame)
+        self._put_frame(characteristic, payload)
 
     def _note_written(self, characteristic: str, payload: bytes) -> None:
         """Take a request, which the answer needs to be understood."""
-        self._queue(Frame(characteristic, payload, self._now(), outgoing=True, monotonic_ns=time.monotonic_ns()))
+        self._put_frame(characteristic, payload, outgoing=True)
+
+    def _put_frame(self, characteristic: str, payload: bytes, *, outgoing: bool = False) -> None:
+        frame = Frame(characteristic, payload, self._now(), outgoing, time.monotonic_ns())
+        self._state = replace(self._state, last_seen=frame.received)
+        if not self._announced:
+            # What comes before everything is subscribed to lies in the gap that is still to be told.
+            self._early.append(frame)
+        else:
+            self._queue(frame)
 
     def _queue(self, frame: Frame) -> None:
+        if not frame.outgoing:
+            self._expected_from = max(frame.received, self._expected_from or frame.received)
         if self._mailbox is not None:
-            taken = self._mailbox.put_frame(frame)
-            self._counters.overflow += not taken
+            self._counters.overflow += not self._mailbox.put_frame(frame)
 
     def _now(self) -> datetime:
         """The clock; readings that are equal are set a microsecond apart.
@@ -303,7 +303,7 @@ class BleSource:
         """Make one connection and stay while it lasts: why it ended, and whether it brought a frame."""
         lost = asyncio.Event()
         self._announced = False
-        self._early.clear()
+        self._early = []
         self._frames_at_connect = self._counters.notifications
         client: BleakClient | None = None
         connection: Connection | None = None
@@ -315,19 +315,28 @@ class BleSource:
                 device, lambda _: lost.set(), timeout=self._times.attempt_s, backend=self._backends().client
             )
             connection = Connection(
-                client, self.profile, self._guard, self._times, self._receive, self._note_written, self._check_record
+                client,
+                self.profile,
+                self._guard,
+                self._times,
+                self._receive,
+                self._note_written,
+                self._announce,
+                self._check_record,
             )
             await self._set_up(client, connection)
             reason = await self._while_it_lasts(connection, mailbox, lost)
         except LINK_ERRORS as error:
             reason = await self._explain(error, client)
         finally:
-            self._state = replace(self._state, connected=False, encrypted=None, mtu=None)
             if connection is not None:
                 await connection.take_down()
+        if any(short_uuid(frame.characteristic) in self.profile.required for frame in self._early):
+            # It measured before the connection failed, and may think that this is delivered.
+            self._announce()
         if not self._announced:
             self._counters.failed_attempts += 1
-        self._state = replace(self._state, last_reason=reason)
+        self._state = replace(self._state, connected=False, encrypted=None, mtu=None, last_reason=reason)
         return reason, self._counters.notifications > self._frames_at_connect
 
     async def _find(self) -> BLEDevice:
@@ -344,11 +353,10 @@ class BleSource:
             await client.connect()
         encrypted = await self._guard.secure(client)
         self._bond_told = False
-        self._state = replace(self._state, connected=True, encrypted=encrypted, mtu=client.mtu_size)
+        self._state = replace(self._state, encrypted=encrypted, mtu=client.mtu_size)
         async with asyncio.timeout(self._times.attempt_s):
             await connection.set_up()
         honour_cancellation()
-        self._announce()
 
     async def _while_it_lasts(self, connection: Connection, mailbox: Mailbox, lost: asyncio.Event) -> str:
         fetching = asyncio.create_task(self._fetch_stored(connection, mailbox))
@@ -418,7 +426,7 @@ class BleSource:
         self._memory.keep(self.name, {BONDED: bonded}, ())
 
     def _announce(self) -> None:
-        """Tell that the link is up, once for each connection and before its first frame."""
+        """Tell that the link is up and listened to, once for each connection and before its first frame."""
         if self._announced:
             return
         self._announced = True
@@ -429,10 +437,11 @@ class BleSource:
         self._expected_from = now
         self._counters.reconnects += self._connected_before
         self._connected_before = True
+        self._state = replace(self._state, connected=True)
         self._tell(DeviceEventKind.CONNECTED, now)
-        for frame in self._early:
+        early, self._early = self._early, []
+        for frame in early:
             self._queue(frame)
-        self._early.clear()
 
     def _tell_loss(self, reason: str) -> None:
         """Tell that the link is gone, or cannot be made a first time; silence would look like health."""

@@ -41,6 +41,7 @@ STREAMS: Mapping[str, Stream] = MappingProxyType(
         "relative_humidity": Stream(("relative_humidity",)),
         "air_pressure": Stream(("air_pressure",)),
         "voc_concentration": Stream(("voc_concentration",)),
+        "co2_concentration": Stream(("co2_concentration",)),
         "ecg": Stream(("ecg",), _PMD),
         "acceleration": Stream(("acceleration",), _PMD),
         "pulse_interval": Stream(("pulse_interval",), _PMD),

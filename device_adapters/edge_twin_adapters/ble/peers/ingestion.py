@@ -14,6 +14,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
+from edge_twin.observation import DeviceEvent, DeviceEventKind
 from edge_twin_adapters.ble.finder import Finder
 from edge_twin_adapters.ble.frame import DecodeContext
 from edge_twin_adapters.ble.link import Counters, LinkSecurity, LinkTimes
@@ -49,12 +50,16 @@ INGESTIBLE = tuple(_PROFILES)
 # What proves encryption: a feature that a protected sensor gives to nobody else.
 _PROOFS: Mapping[str, str] = {"blood_pressure": "2a49", "cgm": "2aa8", "weight": "2a9e", "glucose": "2a51"}
 
+_LINK_EVENTS = (DeviceEventKind.CONNECTED, DeviceEventKind.DISCONNECTED)
+
 # The patience of the client, in real seconds, where the simulation runs at hundreds of times real time.
 _TIMES = LinkTimes(attempt_s=5.0, job_s=5.0, stall_s=2.0)
 # Seconds between two requests for stored records where a sensor does not tell of new ones.
 _ASK_S = 60.0
 # Longest simulated time after the end in which links come back and sensors are emptied.
 _LONGEST_END_S = 3600
+# Then the last report of stored records is compared with its count.
+_SETTLES_S = 30.0
 # Longest real time for the first links, and for what waits in queues at the end.
 _PATIENCE_S = 60.0
 # Scanning and connecting take about a tenth of a second of real time: half a minute at this speed.
@@ -131,15 +136,19 @@ class _Pair:
     sensor: VirtualPeer
     source: BleSource
     arrivals: Arrivals = field(default_factory=Arrivals)
+    told_up: bool = False
 
     async def consume(self) -> None:
         async with aclosing(self.source.stream()) as stream:
             async for item in stream:
                 self.arrivals.add(item)
+                if isinstance(item, DeviceEvent) and item.kind in _LINK_EVENTS:
+                    self.told_up = item.kind is DeviceEventKind.CONNECTED
 
     @property
     def is_linked(self) -> bool:
-        return self.source.state.connected and self.sensor.listens(self.sensor.measurement)
+        """Whether the client has told that the link is up, and it still is."""
+        return self.told_up and self.sensor.listens(self.sensor.measurement)
 
     @property
     def is_empty(self) -> bool:
@@ -216,9 +225,10 @@ async def _link(pairs: Sequence[_Pair]) -> None:
 async def _finish(pairs: Sequence[_Pair], time: SimulatedTime) -> None:
     """Wait for links that are still down and for what sensors still keep, and then for what is under way."""
     for _ in range(_LONGEST_END_S):
-        if all(pair.is_linked and pair.is_empty for pair in pairs):
+        if all(pair.is_linked and pair.is_empty and not pair.sensor.faults_to_come for pair in pairs):
             break
         await time.run(1.0)
+    await time.run(_SETTLES_S)
     async with asyncio.timeout(_PATIENCE_S):
         while any(pair.source.pending for pair in pairs):  # noqa: ASYNC110 - as above
             await asyncio.sleep(0.01)

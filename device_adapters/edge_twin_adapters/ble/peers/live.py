@@ -136,9 +136,9 @@ class RunningPeer(VirtualPeer):
 
 
 class RoomPeer(VirtualPeer):
-    """A sensor of the air: temperature, humidity, pressure and VOC every ten seconds, each notified.
+    """A sensor of the air: temperature, humidity, pressure, VOC and CO2 every ten seconds, each notified.
 
-    The ledger holds one record for each, named as the code.
+    The ledger holds one record for each, named as the code. Reading a value takes a measurement too.
 
     Args:
         radio, time, identity: see :class:`VirtualPeer`.
@@ -155,22 +155,30 @@ class RoomPeer(VirtualPeer):
             "2a6f": Wander(45.0, 5.0, hundredth, rng),
             "2a6d": Wander(101_300.0, 50.0, _TENTH, rng),
             "2be7": Wander(180.0, 60.0, _ONE, rng),
+            "2b8c": Wander(700.0, 150.0, _ONE, rng),
         }
-        self._latest = {uuid: signal.next() for uuid, signal in self._signals.items()}
         self._values = {uuid: readable(uuid, self._reader(uuid), notify=True) for uuid in self._signals}
         super().__init__(radio, time, identity, [service("181a", list(self._values.values()))], self._values["2a6e"])
 
     def _reader(self, uuid: str) -> Callable[[], bytes]:
-        return lambda: environment.encode_environment(uuid, self._latest[uuid])
+        def read() -> bytes:
+            value = self._signals[uuid].next()
+            self._enter(uuid, value).fate = Fate.SENT
+            return environment.encode_environment(uuid, value)
+
+        return read
+
+    def _enter(self, uuid: str, value: Decimal) -> Measured:
+        name = environment.QUANTITIES[uuid].code.name
+        return self.ledger.add(name, self.time.now(), (float(value),), fate=Fate.LOST)
 
     def steps(self) -> Sequence[Step]:
-        """Four notifications every ten seconds."""
+        """Five notifications every ten seconds."""
         return (self._measure,)
 
     async def _measure(self) -> float:
         for uuid, signal in self._signals.items():
-            value = self._latest[uuid] = signal.next()
-            name = environment.QUANTITIES[uuid].code.name
-            entry = self.ledger.add(name, self.time.now(), (float(value),), fate=Fate.LOST)
+            value = signal.next()
+            entry = self._enter(uuid, value)
             await self.send_measurement(environment.encode_environment(uuid, value), [entry], self._values[uuid])
         return self.period_s

@@ -79,6 +79,7 @@ class VirtualPeer(VirtualPeripheral):
         self.ledger = Ledger()
         self.battery_percent = identity.battery_percent
         self.struck: list[Fault] = []
+        self._to_come = 0
         self._away_until = time.now()
         self._spoilt: deque[FaultKind] = deque()
         self._held: deque[Callable[[], Awaitable[bool]]] | None = None
@@ -222,12 +223,19 @@ class VirtualPeer(VirtualPeripheral):
         """
         for fault in faults:
             if fault.sensor == self.name:
+                self._to_come += 1
                 self.time.schedule(self._later(fault), fault.at_s)
+
+    @property
+    def faults_to_come(self) -> int:
+        """How many planned faults have not happened yet."""
+        return self._to_come
 
     def _later(self, fault: Fault) -> Step:
         async def strike() -> float | None:
             if fault.kind in _NEED_A_LINK and self.connection is None:
                 return _AGAIN_S
+            self._to_come -= 1
             await self.inject(fault)
             return None
 
