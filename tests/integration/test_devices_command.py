@@ -228,6 +228,18 @@ def test_every_virtual_sensor_has_a_kind_that_the_client_knows() -> None:
     assert set(VIRTUAL_KINDS.values()) <= set(PROFILES)
 
 
+# simulate
+
+
+def test_simulate_accounts_for_every_record() -> None:
+    ended = devices("simulate", "heart_rate", "glucose", "--seconds", "300", "--json")
+    assert ended.returncode == 0, ended.stderr
+    told = json.loads(ended.stdout)
+    assert told["closed"]
+    assert {row["sensor"] for row in told["rows"]} >= {"v-heart_rate", "v-glucose"}
+    assert devices("simulate", "bogus", "--seconds", "10").returncode == 1
+
+
 # doctor
 
 

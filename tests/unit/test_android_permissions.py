@@ -47,7 +47,7 @@ class Phone:
     ],
 )
 async def test_each_api_level_is_asked_what_it_needs_and_bluetooth_comes_first(
-    api_level: int, background: bool, dialogues: list[tuple[str, ...]]
+    api_level: int, *, background: bool, dialogues: list[tuple[str, ...]]
 ) -> None:
     phone = Phone()
     assert await obtain(phone, questions(api_level, background=background)) == ()
@@ -116,7 +116,7 @@ def test_there_is_no_api_level_zero() -> None:
     ("api_level", "kind", "needed"),
     [(25, None, False), (26, None, True), (29, "connectedDevice", True), (34, "connectedDevice", True)],
 )
-def test_the_service_that_reads_off_screen(api_level: int, kind: str | None, needed: bool) -> None:
+def test_the_service_that_reads_off_screen(api_level: int, kind: str | None, *, needed: bool) -> None:
     assert android.foreground_service_type(api_level) == kind
     assert android.needs_foreground_service(api_level) is needed
 

@@ -16,8 +16,9 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from py_compile import PycInvalidationMode
 
 from packaging.requirements import Requirement
 
@@ -31,11 +32,12 @@ CACHE = ROOT / ".bluez-vm"
 SUITE = "bookworm"
 PYTHON = (3, 11)
 PACKAGES = ("bluez", "dbus", "python3", "kmod", "iproute2")
+TOOLS = ("qemu-system-x86_64", "mmdebstrap")
 # What the scenario imports of the environment; their requirements come along.
 DISTRIBUTIONS = ("bleak", "bumble", "numpy")
 CODE = {"edge_twin": ROOT / "edge_twin", "edge_twin_adapters": ROOT / "device_adapters" / "edge_twin_adapters"}
 _LEFT_OUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*")
-_BUILD_LIMIT_S = 1500.0
+BUILD_LIMIT_S = 1500.0
 
 
 class ImageError(Exception):
@@ -80,9 +82,8 @@ def _hash(parts: Iterable[bytes]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _replace(folder: Path, build: object) -> None:
+def _replace(folder: Path, build: Callable[[Path], object]) -> None:
     """Fill ``folder`` completely or not at all, and drop older builds of the same kind."""
-    assert callable(build)
     CACHE.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=CACHE) as draft:
         build(Path(draft))
@@ -127,7 +128,7 @@ def _mmdebstrap(archive: Path) -> None:
     ]
     environment = os.environ | {"MODULES": (GUEST / "modules").read_text("ascii").strip()}
     try:
-        subprocess.run(command, env=environment, check=True, timeout=_BUILD_LIMIT_S)
+        subprocess.run(command, env=environment, check=True, timeout=BUILD_LIMIT_S)
     except (subprocess.SubprocessError, OSError) as error:
         raise ImageError(f"the Debian root could not be built: {error}") from error
 
@@ -157,8 +158,9 @@ def _build_project(folder: Path) -> None:
         for path, file in (*_project_files(), *_package_files()):
             _copy(file, root / path)
         # Compiling takes the emulated processor longer than the test.
-        mode = compileall.py_compile.PycInvalidationMode.UNCHECKED_HASH  # type: ignore[attr-defined]
-        compileall.compile_dir(root / "opt", quiet=2, stripdir=scratch, invalidation_mode=mode)
+        compileall.compile_dir(
+            root / "opt", quiet=2, stripdir=scratch, invalidation_mode=PycInvalidationMode.UNCHECKED_HASH
+        )
         with (folder / "project.cpio").open("wb") as target:
             writer = CpioWriter(target)
             for file in sorted(path for path in root.rglob("*") if path.is_file()):
@@ -174,7 +176,7 @@ def _copy(source: Path, target: Path) -> None:
 def _project_files() -> Iterator[tuple[str, Path]]:
     yield "init", GUEST / "init"
     yield "etc/edge-twin/modules", GUEST / "modules"
-    yield from ((f"opt/edge_twin/code/{file.name}", file) for file in GUEST.glob("*.py"))
+    yield from ((f"opt/edge_twin/code/{file.relative_to(ROOT)}", file) for file in GUEST.glob("*.py"))
     for name, package in CODE.items():
         for file in package.rglob("*"):
             if file.is_file() and file.suffix != ".pyc" and "recordings" not in file.parts:

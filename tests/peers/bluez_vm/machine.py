@@ -19,6 +19,7 @@ STEPS = (
     "encrypted_read",
     "notify",
     "reconnect",
+    "bond_renewed",
     "indicate",
     "passkey_pair",
     "stranger_refused",

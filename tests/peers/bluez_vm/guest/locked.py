@@ -29,7 +29,7 @@ class Display(PairingDelegate):
         super().__init__(self.DISPLAY_OUTPUT_ONLY if present else self.NO_OUTPUT_NO_INPUT)
         self.number: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
-    async def display_number(self, number: int, digits: int) -> None:
+    async def display_number(self, number: int, digits: int) -> None:  # noqa: ARG002 - Bumble's signature
         """Show the number of a pairing."""
         if not self.number.done():
             self.number.set_result(number)
@@ -44,21 +44,29 @@ class LockedStrap(VirtualPeripheral):
         address: static random address.
         battery_percent: what the protected characteristic says.
         display: whether it shows a passkey, which then has to be typed on the other side.
+
+    Attributes:
+        battery_percent: as given.
+        display: what it shows.
+        refused_reads: reads of the protected characteristic without encryption.
+        encrypted_reads: reads of it that were answered.
     """
 
     def __init__(
         self, radio: VirtualRadio, name: str, address: str, *, battery_percent: int, display: bool = False
     ) -> None:
+        self.battery_percent = battery_percent
         self.display = Display(present=display)
         self.refused_reads = 0
-        measurement = Characteristic(
+        self.encrypted_reads = 0
+        measurement: Characteristic[bytes] = Characteristic(
             UUID.from_16_bits(0x2A37), Characteristic.Properties.NOTIFY, Attribute.Permissions(0), _write_only()
         )
-        battery = Characteristic(
+        battery: Characteristic[bytes] = Characteristic(
             UUID.from_16_bits(0x2A19),
             Characteristic.Properties.READ,
             Attribute.Permissions.READABLE,
-            CharacteristicValue(read=lambda connection: self._read_battery(connection, battery_percent)),
+            CharacteristicValue(read=self._read_battery),
         )
         services = [Service(HEART_RATE, [measurement]), Service(BATTERY, [battery])]
         super().__init__(radio, name, address, services, measurement)
@@ -77,21 +85,17 @@ class LockedStrap(VirtualPeripheral):
         kept = await keystore.get_all() if keystore is not None else []
         return kept[0][1] if kept else None
 
-    async def forget(self) -> None:
-        """Lose the bond, as a strap does that is reset."""
-        if self._device.keystore is not None:
-            await self._device.keystore.delete_all()
-
     async def beat(self, rr_ms: float) -> None:
         """Send one beat."""
         for packet in heart_rate.pack_beats([rr_ms]):
             await self.send_raw(packet)
 
-    def _read_battery(self, connection: Connection, percent: int) -> bytes:
+    def _read_battery(self, connection: Connection) -> bytes:
         if not connection.is_encrypted:
             self.refused_reads += 1
             raise ATT_Error(ErrorCode.INSUFFICIENT_ENCRYPTION)
-        return bytes([percent])
+        self.encrypted_reads += 1
+        return bytes([self.battery_percent])
 
 
 def _write_only() -> CharacteristicValue[bytes]:

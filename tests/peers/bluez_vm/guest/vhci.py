@@ -8,9 +8,11 @@ from typing import Self
 
 from bumble import hci
 from bumble.controller import Controller
+from bumble.core import PhysicalTransport
+from bumble.link import LocalLink
 from bumble.transport import open_transport
 from bumble.transport.common import Transport
-from dbus_fast import BusType, DBusError, Variant
+from dbus_fast import BusType, Message, MessageType, Variant
 from dbus_fast.aio import MessageBus
 
 from edge_twin_adapters.ble.virtual import VirtualRadio
@@ -21,10 +23,36 @@ _ADAPTER = "/org/bluez/hci0"
 _TRIES, _TRY_S = 300, 0.2
 
 
+class ConnectionLink(LocalLink):
+    """A link on which data comes from the address that the connection was made with.
+
+    Bumble 0.0.236 always names the sender's random address. Linux connects with its public one, and changes the
+    random one with each scan.
+    """
+
+    def send_acl_data(
+        self,
+        sender_controller: Controller,
+        destination_address: hci.Address,
+        transport: PhysicalTransport,
+        data: bytes,
+    ) -> None:
+        """Deliver data of a Low Energy connection."""
+        receiver = self.find_le_controller(destination_address)
+        connection = sender_controller.le_connections.get(destination_address)
+        if receiver is not None and connection is not None:
+            source = connection.self_address
+            asyncio.get_running_loop().call_soon(receiver.on_link_acl_data, source, transport, data)
+
+
 class VhciRadio(VirtualRadio):
     """A virtual radio whose central is BlueZ: a controller on the kernel's virtual HCI device."""
 
     _transport: Transport | None = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._link = ConnectionLink()  # type: ignore[no-untyped-call] # Bumble leaves this one unannotated
 
     async def __aenter__(self) -> Self:
         self._transport = await open_transport("vhci")
@@ -51,19 +79,27 @@ async def power_adapter() -> str:
     bus = await MessageBus(bus_type=BusType.SYSTEM).connect()
     try:
         for _ in range(_TRIES):
-            try:
-                return await _powered(bus)
-            except DBusError:
-                await asyncio.sleep(_TRY_S)
+            if (address := await _powered(bus)) is not None:
+                return address
+            await asyncio.sleep(_TRY_S)
         raise TimeoutError("BlueZ shows no adapter that can be switched on")
     finally:
         bus.disconnect()
 
 
-async def _powered(bus: MessageBus) -> str:
-    description = await bus.introspect("org.bluez", _ADAPTER)
-    adapter = bus.get_proxy_object("org.bluez", _ADAPTER, description)
-    properties = adapter.get_interface("org.freedesktop.DBus.Properties")
-    await properties.call_set("org.bluez.Adapter1", "Powered", Variant("b", value=True))  # type: ignore[attr-defined]
-    address = await properties.call_get("org.bluez.Adapter1", "Address")  # type: ignore[attr-defined]
-    return str(address.value)
+async def _powered(bus: MessageBus) -> str | None:
+    """The adapter's address when it could be switched on, else None."""
+    switched = await _property(bus, "Set", "ssv", ["Powered", Variant("b", value=True)])
+    if switched.message_type is MessageType.ERROR:
+        return None
+    address = await _property(bus, "Get", "ss", ["Address"])
+    return str(address.body[0].value)
+
+
+async def _property(bus: MessageBus, member: str, signature: str, rest: list[object]) -> Message:
+    body = ["org.bluez.Adapter1", *rest]
+    message = Message("org.bluez", _ADAPTER, "org.freedesktop.DBus.Properties", member, signature=signature, body=body)
+    answer = await bus.call(message)
+    if answer is None:
+        raise TimeoutError(f"BlueZ did not answer {member}")
+    return answer
