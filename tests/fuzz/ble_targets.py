@@ -15,12 +15,14 @@ from zoneinfo import ZoneInfo
 
 from edge_twin.observation import Observation, Waveform
 from edge_twin_adapters import ble
-from edge_twin_adapters.ble import cgm_session, polar, polar_control, record_access
+from edge_twin_adapters.ble import cgm_session, polar_control, record_access
 from edge_twin_adapters.ble.advertisement import MANUFACTURER_DATA, SERVICE_DATA, decode_advertisement
 from edge_twin_adapters.ble.cgm_feature import CgmFeature
 from edge_twin_adapters.ble.decode import DECODERS, decode
 from edge_twin_adapters.ble.frame import DecodeContext, Item
-from edge_twin_adapters.ble.polar_control import Command, Setting
+from edge_twin_adapters.ble.interpreter import Interpreter
+from edge_twin_adapters.ble.mailbox import Frame
+from edge_twin_adapters.ble.polar_control import Setting
 from edge_twin_adapters.ble.polar_sensor import PolarSensor
 from edge_twin_adapters.ble.polar_stream import Measurement
 from edge_twin_adapters.ble.vendor_map import VendorMap, load_vendor_map, read_vendor_map
@@ -41,6 +43,7 @@ COMPANIES = tuple(sorted(MANUFACTURER_DATA))
 
 # 512 bytes of differences of one bit hold 255 samples of 16 channels for each 32 bytes of header.
 MOST_NUMBERS_A_BYTE = 64
+MOST_FRAMES = 4096
 LONGEST_CLOCK_AHEAD = timedelta(minutes=10)
 OFFERS: Mapping[Measurement, Mapping[Setting, tuple[int, ...]]] = MappingProxyType(
     {
@@ -94,24 +97,20 @@ def fuzz_decode(data: bytes) -> None:
 
 
 def fuzz_session(data: bytes) -> None:
-    """Values of one device one after the other, each [length][characteristic][payload], as the client uses them."""
-    context = CONTEXTS[0]
-    for chunk in chunks(data):
-        attempt(CHARACTERISTICS[chunk[0] % len(CHARACTERISTICS)], chunk[1:], context)
-        context = learned(context, chunk[1:])
+    """Values of one device one after the other, each [length][characteristic][payload], as the client takes them.
 
-
-def learned(context: DecodeContext, payload: bytes) -> DecodeContext:
-    """What the client learns from a value that it cannot trust."""
-    context = polar.following(context, payload)
-    try:
-        answer = polar_control.read_response(payload)
-        if answer.measurement is not None and answer.command is Command.START:
-            stream = polar_control.stream_of({Setting.SAMPLE_RATE: payload[-1]}, answer)
-            return polar.with_stream(context, answer.measurement, stream)
-    except DecodeError:
-        return context
-    return context
+    The client learns from what it cannot trust: rates, clocks, features, sessions, duplicates, gaps.
+    """
+    interpreter = Interpreter(CONTEXTS[1])
+    for number, chunk in enumerate(chunks(data)):
+        characteristic = CHARACTERISTICS[(chunk[0] & 0x7F) % len(CHARACTERISTICS)]
+        received = RECEIVED - timedelta(seconds=MOST_FRAMES - number)
+        frame = Frame(characteristic, chunk[1:], received, outgoing=bool(chunk[0] & 0x80))
+        try:
+            check(interpreter.items(frame), len(data))
+        except DecodeError as error:
+            demand(0 <= error.offset <= len(chunk), "the offset is outside")
+    check(interpreter.link_lost(), len(data))
 
 
 def chunks(data: bytes) -> Iterator[bytes]:

@@ -232,11 +232,11 @@ def test_every_virtual_sensor_has_a_kind_that_the_client_knows() -> None:
 
 
 def test_simulate_accounts_for_every_record() -> None:
-    ended = devices("simulate", "heart_rate", "glucose", "--seconds", "300", "--json")
+    ended = devices("simulate", "heart_rate", "--seconds", "60", "--json")
     assert ended.returncode == 0, ended.stderr
     told = json.loads(ended.stdout)
     assert told["closed"]
-    assert {row["sensor"] for row in told["rows"]} >= {"v-heart_rate", "v-glucose"}
+    assert {row["sensor"] for row in told["rows"]} >= {"v-heart_rate"}
     assert devices("simulate", "bogus", "--seconds", "10").returncode == 1
 
 

@@ -31,7 +31,9 @@ Run = Callable[[argparse.Namespace], int]
 
 def add_to(commands: Subparsers) -> None:
     """Declare the command and its own commands."""
-    parser = commands.add_parser("devices", help="sensors over Bluetooth LE: scan, pair, list, stream, simulate, doctor")
+    parser = commands.add_parser(
+        "devices", help="sensors over Bluetooth LE: scan, pair, list, stream, simulate, doctor"
+    )
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     one = _action(actions, "scan", run_scan, "who advertises, and what it says without a connection")
     _virtual(one)
