@@ -22,7 +22,7 @@ from edge_twin_adapters.ble.decode import DECODERS, decode
 from edge_twin_adapters.ble.frame import DecodeContext, Item
 from edge_twin_adapters.ble.interpreter import Interpreter
 from edge_twin_adapters.ble.mailbox import Frame
-from edge_twin_adapters.ble.polar_control import Setting
+from edge_twin_adapters.ble.polar_control import Command, Setting
 from edge_twin_adapters.ble.polar_sensor import PolarSensor
 from edge_twin_adapters.ble.polar_stream import Measurement
 from edge_twin_adapters.ble.vendor_map import VendorMap, load_vendor_map, read_vendor_map
@@ -105,12 +105,22 @@ def fuzz_session(data: bytes) -> None:
     for number, chunk in enumerate(chunks(data)):
         characteristic = CHARACTERISTICS[(chunk[0] & 0x7F) % len(CHARACTERISTICS)]
         received = RECEIVED - timedelta(seconds=MOST_FRAMES - number)
-        frame = Frame(characteristic, chunk[1:], received, outgoing=bool(chunk[0] & 0x80))
+        frame = Frame(characteristic, chunk[1:], received, outgoing=bool(chunk[0] & 0x80) and is_request(chunk[1:]))
         try:
             check(interpreter.items(frame), len(data))
         except DecodeError as error:
             demand(0 <= error.offset <= len(chunk), "the offset is outside")
     check(interpreter.link_lost(), len(data))
+
+
+def is_request(payload: bytes) -> bool:
+    """Whether it could be a start request of our own: what the client writes is not under the device's control."""
+    try:
+        settings = polar_control.read_settings(payload[2:])
+        Measurement(payload[1])
+    except (DecodeError, ValueError, IndexError):
+        return False
+    return payload[0] == Command.START and all(settings.values())
 
 
 def chunks(data: bytes) -> Iterator[bytes]:
