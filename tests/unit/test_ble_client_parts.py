@@ -185,7 +185,7 @@ def test_wear_is_told_when_it_ends_and_when_it_begins_again() -> None:
     assert wear.note(reading(contact="no")) is None
     assert wear.note(reading(contact="yes")) == "wear state=worn before=not_worn"
     wear.forget()
-    assert wear.state is Wear.UNKNOWN
+    assert wear.note(reading(contact="no")) == "wear state=not_worn before=unknown"
 
 
 def test_an_optical_sensor_is_not_believed_to_be_worn() -> None:

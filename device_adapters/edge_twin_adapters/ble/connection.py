@@ -14,12 +14,12 @@ from bleak.exc import BleakCharacteristicNotFoundError, BleakError
 from edge_twin_adapters.ble import polar_control, record_access
 from edge_twin_adapters.ble.backfill import Backfill
 from edge_twin_adapters.ble.frame import long_uuid, short_uuid
+from edge_twin_adapters.ble.intake import Intake
 from edge_twin_adapters.ble.link import LINK_ERRORS, LinkTimes, honour_cancellation
 from edge_twin_adapters.ble.polar_session import PolarSession
 from edge_twin_adapters.ble.profiles import Profile
 from edge_twin_adapters.ble.security import Guard, is_refused
 
-Note = Callable[[str, bytes], None]
 _TELLS = frozenset(("notify", "indicate"))
 
 
@@ -31,9 +31,8 @@ class Connection:
         profile: what to do.
         guard: pairs where a value is refused.
         times: time limits.
-        receive: told of every value that comes: characteristic and payload.
-        note_written: told of every request, before it is written.
-        ready: told when everything that is required is subscribed to.
+        intake: takes every value that comes and every request before it is written; told when everything
+            that is required is subscribed to.
         check: raises ``DecodeError`` for a stored record that cannot be read.
     """
 
@@ -43,18 +42,14 @@ class Connection:
         profile: Profile,
         guard: Guard,
         times: LinkTimes,
-        receive: Note,
-        note_written: Note,
-        ready: Callable[[], None],
+        intake: Intake,
         check: Callable[[bytes], None],
     ) -> None:
         self._client = client
         self._profile = profile
         self._guard = guard
         self._times = times
-        self._receive = receive
-        self._note_written = note_written
-        self._ready = ready
+        self._intake = intake
         self.values: dict[str, bytes] = {}
         self._polar = PolarSession(profile.polar, self._write_polar, times.job_s)
         self.backfill: Backfill | None = None
@@ -78,12 +73,12 @@ class Connection:
             found = self._required(characteristic)
             await self._secured(partial(self._subscribe, found))
         if self._profile.required:
-            self._ready()
+            self._intake.announce()
         for characteristic in self._profile.optional:
             await self._read(characteristic)
             await self._subscribe_optional(characteristic)
         if not self._profile.required:
-            self._ready()
+            self._intake.announce()
         if self._profile.polar:
             await self._polar.start()
         honour_cancellation()
@@ -144,7 +139,7 @@ class Connection:
         async with asyncio.timeout(self._times.job_s):
             value = bytes(await self._client.read_gatt_char(characteristic))
         self.values[short_uuid(characteristic.uuid)] = value
-        self._receive(characteristic.uuid, value)
+        self._intake.take_read(characteristic.uuid, value)
 
     async def _secured(self, request: Callable[[], Awaitable[None]]) -> None:
         """Make a request; pair and make it again where the device wants an encrypted link."""
@@ -159,7 +154,7 @@ class Connection:
     def _on_notification(self, characteristic: BleakGATTCharacteristic, payload: bytearray) -> None:
         value = bytes(payload)
         # First to the queue, so that a piece is never done before its records are in it.
-        self._receive(characteristic.uuid, value)
+        self._intake.take(characteristic.uuid, value)
         if self.backfill is not None:
             self.backfill.feed(characteristic.uuid, value)
         if short_uuid(characteristic.uuid) == polar_control.CHARACTERISTIC:
@@ -172,6 +167,6 @@ class Connection:
         await self._write(record_access.CHARACTERISTIC, request)
 
     async def _write(self, characteristic: str, request: bytes) -> None:
-        self._note_written(long_uuid(characteristic), request)
+        self._intake.note_written(long_uuid(characteristic), request)
         async with asyncio.timeout(self._times.job_s):
             await self._client.write_gatt_char(self._required(characteristic), request, response=True)

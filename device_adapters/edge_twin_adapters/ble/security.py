@@ -7,7 +7,6 @@ paired.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 from bleak import BleakClient
 from bleak.backends.characteristic import BleakGATTCharacteristic
@@ -15,6 +14,7 @@ from bleak.exc import BleakError, BleakGATTProtocolError
 
 from edge_twin_adapters.ble.frame import long_uuid
 from edge_twin_adapters.ble.link import LinkLostError, LinkSecurity, LinkTimes, Pairing
+from edge_twin_adapters.ble.state import LinkMemory
 
 # ATT errors of Bluetooth Core, Vol 3 Part F 3.4.1.1: authentication, authorization, key size, encryption.
 _REFUSALS = frozenset((0x05, 0x08, 0x0C, 0x0F))
@@ -22,7 +22,8 @@ _REFUSAL_WORDS = ("NotPermitted", "NotAuthorized", "Insufficient")
 # How the stacks say that one side has no key for the other: Bumble, BlueZ, CoreBluetooth.
 _LOST_KEY_WORDS = ("PIN_OR_KEY_MISSING", "Key Missing", "Peer removed pairing information")
 
-BONDED = "bonded"
+_BONDED, _REFUSED = "bonded", "refused without encryption"
+_YES, _NO = "yes", "no"
 
 
 def is_refused(error: BleakError) -> bool:
@@ -44,25 +45,21 @@ class Guard:
         security: what the site allows.
         protected: a characteristic that needs encryption, or None when none is known.
         times: time limits.
-        bonded: whether this device was paired with before.
-        note_bonded: told when it is paired with.
+        memory: remembers bonds, and that the protected value was refused once.
+        device: name of the device in it.
     """
 
     def __init__(
-        self,
-        security: LinkSecurity,
-        protected: str | None,
-        times: LinkTimes,
-        *,
-        bonded: bool,
-        note_bonded: Callable[[], None],
+        self, security: LinkSecurity, protected: str | None, times: LinkTimes, memory: LinkMemory, device: str
     ) -> None:
         self._security = security
         self._protected = protected
         self._times = times
-        self._note_bonded = note_bonded
-        self.bonded = bonded
-        self._refused_once = bonded
+        self._memory = memory
+        self._device = device
+        known = memory.values(device)
+        self._bonded = known.get(_BONDED) == _YES
+        self._refused_once = known.get(_REFUSED) == _YES
 
     @property
     def may_pair(self) -> bool:
@@ -85,6 +82,7 @@ class Guard:
         if await self._reads(client, found):
             return True if self._refused_once else self._without_proof()
         self._refused_once = True
+        self._note(_REFUSED, _YES)
         await self.pair(client)
         if not await self._reads(client, found):
             raise LinkLostError("not_encrypted")
@@ -94,7 +92,7 @@ class Guard:
         """Pair because the device refused a value; errors as :meth:`secure`."""
         if not self.may_pair:
             raise LinkLostError("pairing_not_allowed")
-        if self.bonded:
+        if self._bonded:
             # A device that we share a key with does not ask for one.
             raise LinkLostError("bond_lost")
         await self._pair(client)
@@ -105,8 +103,8 @@ class Guard:
                 await client.pair()
         except (BleakError, TimeoutError) as error:
             raise LinkLostError("pairing_failed") from error
-        self.bonded = True
-        self._note_bonded()
+        self._bonded = True
+        self._note(_BONDED, _YES)
 
     def _without_proof(self) -> bool | None:
         """Without a value that was ever refused nothing can be proved."""
@@ -120,8 +118,12 @@ class Guard:
             return False
         async with asyncio.timeout(self._times.job_s):
             await client.unpair()
-        self.bonded = False
+        self._bonded = False
+        self._note(_BONDED, _NO)
         return True
+
+    def _note(self, name: str, value: str) -> None:
+        self._memory.keep(self._device, {name: value}, ())
 
     async def _reads(self, client: BleakClient, characteristic: BleakGATTCharacteristic) -> bool:
         try:

@@ -18,10 +18,9 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from bleak import BleakClient
 from bleak.backends.device import BLEDevice
@@ -35,6 +34,7 @@ from edge_twin_adapters.ble.connection import Connection
 from edge_twin_adapters.ble.decode import decode
 from edge_twin_adapters.ble.finder import Finder
 from edge_twin_adapters.ble.frame import DecodeContext, Item, short_uuid
+from edge_twin_adapters.ble.intake import Intake
 from edge_twin_adapters.ble.interpreter import Interpreter
 from edge_twin_adapters.ble.link import (
     LINK_ERRORS,
@@ -50,7 +50,7 @@ from edge_twin_adapters.ble.mailbox import Entry, Frame, Mailbox, Mark
 from edge_twin_adapters.ble.profiles import CHEST_STRAP, THERMOMETER, Profile
 from edge_twin_adapters.ble.resume import Fetcher, Resume
 from edge_twin_adapters.ble.safekeeping import Safekeeping
-from edge_twin_adapters.ble.security import BONDED, Guard, is_key_lost
+from edge_twin_adapters.ble.security import Guard, is_key_lost
 from edge_twin_adapters.ble.state import LinkMemory, TransientMemory
 from edge_twin_adapters.errors import AdapterError, DecodeError
 
@@ -111,26 +111,16 @@ class BleSource:
         self._memory = memory or TransientMemory()
         self._finder = finder or Finder(backends, self._times)
         self._counters = Counters()
+        self._intake = Intake(self._context.source, clock, self._counters)
         self._state = LinkState(device, self._context.source, profile.name)
         self._recall()
-        self._guard = Guard(
-            security or LinkSecurity(),
-            profile.protected,
-            self._times,
-            bonded=self._memory.values(self.name).get(BONDED) == "yes",
-            note_bonded=lambda: self._note_bond("yes"),
-        )
+        self._guard = Guard(security or LinkSecurity(), profile.protected, self._times, self._memory, self.name)
         self._safekeeping = Safekeeping(self._memory, self.name, stored)
         self._mailbox: Mailbox | None = None
         self._task: asyncio.Task[None] | None = None
-        self._last_reading: datetime | None = None
-        self._ties = 0
-        self._frames_at_connect = 0
-        self._announced = False
-        self._early: list[Frame] = []
-        self._connected_before = False
+        self._heard: datetime | None = None
         self._bond_told = False
-        self._expected_from: datetime | None = None
+        self._fetching = False
 
     def _recall(self) -> None:
         """Begin with what is safe: what an earlier stream had not handed over will be asked for again."""
@@ -156,8 +146,11 @@ class BleSource:
     @property
     def state(self) -> LinkState:
         """A snapshot of the link and of what the device said of itself."""
+        seen = [moment for moment in (self._heard, self._intake.last_seen) if moment is not None]
         return replace(
             self._state,
+            connected=self._intake.announced and self._state.mtu is not None,
+            last_seen=max(seen, default=None),
             battery_percent=self._interpreter.battery_percent,
             wear=self._interpreter.wear.state,
             pending=self.pending,
@@ -183,14 +176,15 @@ class BleSource:
             raise AdapterError(f"{self.device} is read already", reason="already_streaming")
         self._recall()
         mailbox = self._mailbox = Mailbox(self._capacity, self._context.source)
+        self._intake.open(mailbox)
         task = self._task = asyncio.create_task(self._stay_connected(mailbox), name=f"ble:{self.device}")
         task.add_done_callback(lambda _: mailbox.close())
         try:
             while (entry := await self._next(mailbox)) is not None:
                 for item in self._interpret(entry):
                     yield item
-                self._settle(entry, idle=not mailbox.pending)
-            for item in self._interpreter.flush():
+                self._settle(entry, idle=not (mailbox.pending or self._fetching))
+            for item in self._interpreter.link_lost():
                 yield item
             if not task.cancelled():
                 task.result()
@@ -209,42 +203,7 @@ class BleSource:
         self._safekeeping.stop()
         self._task = None
 
-    # From the callback to the consumer.
-
-    def _receive(self, characteristic: str, payload: bytes) -> None:
-        """Take a value from bleak; must not wait and must not raise."""
-        self._counters.notifications += 1
-        self._put_frame(characteristic, payload)
-
-    def _note_written(self, characteristic: str, payload: bytes) -> None:
-        """Take a request, which the answer needs to be understood."""
-        self._put_frame(characteristic, payload, outgoing=True)
-
-    def _put_frame(self, characteristic: str, payload: bytes, *, outgoing: bool = False) -> None:
-        frame = Frame(characteristic, payload, self._now(), outgoing, time.monotonic_ns())
-        self._state = replace(self._state, last_seen=frame.received)
-        if not self._announced:
-            # What comes before everything is subscribed to lies in the gap that is still to be told.
-            self._early.append(frame)
-        else:
-            self._queue(frame)
-
-    def _queue(self, frame: Frame) -> None:
-        if not frame.outgoing:
-            self._expected_from = max(frame.received, self._expected_from or frame.received)
-        if self._mailbox is not None:
-            self._counters.overflow += not self._mailbox.put_frame(frame)
-
-    def _now(self) -> datetime:
-        """The clock; readings that are equal are set a microsecond apart.
-
-        A coarse clock shows two notifications the same time, and equal beats in them would then be
-        taken for one observation that arrived twice.
-        """
-        reading = as_utc(self._clock())
-        self._ties = self._ties + 1 if reading == self._last_reading else 0
-        self._last_reading = reading
-        return reading + timedelta(microseconds=self._ties)
+    # From the mailbox to the consumer.
 
     async def _next(self, mailbox: Mailbox) -> Entry | None:
         """The next entry; a gap that is held back does not wait for it without end."""
@@ -284,10 +243,6 @@ class BleSource:
         if values or idle:
             self._safekeeping.keep(values, self._interpreter.take_digests())
 
-    def _tell(self, kind: DeviceEventKind, time: datetime, detail: str = "", until: datetime | None = None) -> None:
-        if self._mailbox is not None:
-            self._mailbox.put_event(DeviceEvent(kind, time, self._context.source, detail, until))
-
     # The life of the link.
 
     async def _stay_connected(self, mailbox: Mailbox) -> None:
@@ -296,15 +251,14 @@ class BleSource:
             honour_cancellation()
             reason, useful = await self._one_connection(mailbox)
             failures = 0 if useful else failures + 1
-            self._tell_loss(reason)
+            self._intake.tell_loss(reason)
             await self._sleep(self._times.backoff_s(failures, self._rng))
 
     async def _one_connection(self, mailbox: Mailbox) -> tuple[str, bool]:
         """Make one connection and stay while it lasts: why it ended, and whether it brought a frame."""
         lost = asyncio.Event()
-        self._announced = False
-        self._early = []
-        self._frames_at_connect = self._counters.notifications
+        self._intake.begin()
+        heard = self._intake.heard
         client: BleakClient | None = None
         connection: Connection | None = None
         try:
@@ -314,16 +268,7 @@ class BleSource:
             client = BleakClient(
                 device, lambda _: lost.set(), timeout=self._times.attempt_s, backend=self._backends().client
             )
-            connection = Connection(
-                client,
-                self.profile,
-                self._guard,
-                self._times,
-                self._receive,
-                self._note_written,
-                self._announce,
-                self._check_record,
-            )
+            connection = Connection(client, self.profile, self._guard, self._times, self._intake, self._check_record)
             await self._set_up(client, connection)
             reason = await self._while_it_lasts(connection, mailbox, lost)
         except LINK_ERRORS as error:
@@ -331,13 +276,12 @@ class BleSource:
         finally:
             if connection is not None:
                 await connection.take_down()
-        if any(short_uuid(frame.characteristic) in self.profile.required for frame in self._early):
-            # It measured before the connection failed, and may think that this is delivered.
-            self._announce()
-        if not self._announced:
+            self._intake.leave(self.profile.required)
+            self._state = replace(self._state, connected=False, encrypted=None, mtu=None)
+        if not self._intake.announced:
             self._counters.failed_attempts += 1
-        self._state = replace(self._state, connected=False, encrypted=None, mtu=None, last_reason=reason)
-        return reason, self._counters.notifications > self._frames_at_connect
+        self._state = replace(self._state, last_reason=reason)
+        return reason, self._intake.heard > heard
 
     async def _find(self) -> BLEDevice:
         device = await self._finder.find(self.device, self._note_advertisement)
@@ -346,7 +290,8 @@ class BleSource:
         return device
 
     def _note_advertisement(self, _device: BLEDevice, advertisement: AdvertisementData) -> None:
-        self._state = replace(self._state, rssi_dbm=advertisement.rssi, last_seen=as_utc(self._clock()))
+        self._heard = as_utc(self._clock())
+        self._state = replace(self._state, rssi_dbm=advertisement.rssi)
 
     async def _set_up(self, client: BleakClient, connection: Connection) -> None:
         async with asyncio.timeout(self._times.attempt_s):
@@ -376,17 +321,18 @@ class BleSource:
         if plan is None or resume is None or backfill is None or not connection.has_record_access:
             return
         resume.begin(b"" if plan.epoch is None else connection.values.get(short_uuid(plan.epoch), b""))
-        fetcher = Fetcher(backfill, resume, mailbox, self._counters, self._tell_records_lost)
+        fetcher = Fetcher(backfill, resume, mailbox, self._counters, self._intake.tell_records_lost)
         while True:
-            complete = await fetcher.fetch()
+            # A piece is kept with its cursor, in one commit.
+            self._fetching = True
+            try:
+                complete = await fetcher.fetch()
+            finally:
+                self._fetching = False
             wait_s = plan.every_s if complete else self._times.retry_s
             if wait_s is None:
                 return
             await self._sleep(wait_s)
-
-    def _tell_records_lost(self, detail: str) -> None:
-        now = as_utc(self._clock())
-        self._tell(DeviceEventKind.GAP, now, f"{detail} origin=stored", now)
 
     def _check_record(self, payload: bytes) -> None:
         if self.profile.stored is not None:
@@ -414,42 +360,11 @@ class BleSource:
             dropped = await self._guard.forget(client)
         except LINK_ERRORS:
             dropped = False
-        if dropped:
-            self._note_bond("no")
         if not self._bond_told:
             self._bond_told = True
             allowed = "allowed" if dropped else "not_allowed"
-            self._tell(DeviceEventKind.STATUS, as_utc(self._clock()), f"{_BOND_LOST} pairing_again={allowed}")
+            self._intake.tell(DeviceEventKind.STATUS, detail=f"{_BOND_LOST} pairing_again={allowed}")
         return _BOND_LOST
-
-    def _note_bond(self, bonded: str) -> None:
-        self._memory.keep(self.name, {BONDED: bonded}, ())
-
-    def _announce(self) -> None:
-        """Tell that the link is up and listened to, once for each connection and before its first frame."""
-        if self._announced:
-            return
-        self._announced = True
-        now = as_utc(self._clock())
-        if self._expected_from is not None:
-            self._counters.gaps += 1
-            self._tell(DeviceEventKind.GAP, self._expected_from, "link_lost", now)
-        self._expected_from = now
-        self._counters.reconnects += self._connected_before
-        self._connected_before = True
-        self._state = replace(self._state, connected=True)
-        self._tell(DeviceEventKind.CONNECTED, now)
-        early, self._early = self._early, []
-        for frame in early:
-            self._queue(frame)
-
-    def _tell_loss(self, reason: str) -> None:
-        """Tell that the link is gone, or cannot be made a first time; silence would look like health."""
-        first_failure = not self._announced and self._expected_from is None
-        if self._announced or first_failure:
-            now = as_utc(self._clock())
-            self._expected_from = self._expected_from or now
-            self._tell(DeviceEventKind.DISCONNECTED, now, reason)
 
 
 def refusal(frame: Frame, error: EdgeTwinError, source: str) -> DeviceEvent:
