@@ -1,7 +1,8 @@
 """What Android wants before an app may use Bluetooth LE, by API level, without any Android in it.
 
-Sources: Android's pages "Bluetooth permissions" and "Foreground service types"; for the limit of scans, bleak's own
-Android backend. None of it was run on a phone.
+Sources: published manifests that follow Android's page "Bluetooth permissions", and bleak's own Android backends; what
+they leave open (services off screen, the order of the two locations) is as Android is known to do it [U]. None of it
+was run on a phone.
 """
 
 from __future__ import annotations

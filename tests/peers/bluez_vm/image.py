@@ -179,7 +179,7 @@ def _project_files() -> Iterator[tuple[str, Path]]:
     yield from ((f"opt/edge_twin/code/{file.relative_to(ROOT)}", file) for file in GUEST.glob("*.py"))
     for name, package in CODE.items():
         for file in package.rglob("*"):
-            if file.is_file() and file.suffix != ".pyc" and "recordings" not in file.parts:
+            if file.is_file() and file.suffix != ".pyc":
                 yield f"opt/edge_twin/code/{name}/{file.relative_to(package)}", file
 
 

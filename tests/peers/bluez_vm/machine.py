@@ -23,6 +23,8 @@ STEPS = (
     "indicate",
     "passkey_pair",
     "stranger_refused",
+    "backfill",
+    "polar_stream",
 )
 LIMIT_S = 900.0
 _MEMORY_MB = 1536

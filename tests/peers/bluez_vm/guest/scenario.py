@@ -20,27 +20,17 @@ from edge_twin.observation import DeviceEvent, DeviceEventKind, Observation, Sit
 from edge_twin_adapters.ble.bluez_agent import BluezAgent
 from edge_twin_adapters.ble.frame import Item, long_uuid
 from edge_twin_adapters.ble.pairing_desk import Capability, PairingDesk
-from edge_twin_adapters.ble.source import CHEST_STRAP, THERMOMETER, BleSource, LinkTimes, Profile, utc_now
+from edge_twin_adapters.ble.profiles import CHEST_STRAP, THERMOMETER, Profile
+from edge_twin_adapters.ble.source import BleSource, utc_now
 from edge_twin_adapters.ble.virtual import VirtualThermometer
 from tests.peers.bluez_vm.guest.locked import LockedStrap
+from tests.peers.bluez_vm.guest.report import require, told
+from tests.peers.bluez_vm.guest.sensors import SLOW, backfill, polar_stream
 from tests.peers.bluez_vm.guest.vhci import VhciRadio, power_adapter
 
 BATTERY_LEVEL = long_uuid("2a19")
 RR_MS = (812.5, 750.0)
-# An emulated processor is some thirty times slower than a real one.
-SLOW = LinkTimes(scan_s=60.0, attempt_s=90.0, close_s=15.0, backoff_base_s=0.5, backoff_cap_s=4.0)
 LIMIT_S = 600.0
-
-
-def told(name: str, detail: str) -> None:
-    """Print a step that was shown."""
-    print(f"BLUEZ-VM step={name} ok after={time.monotonic():.1f} {detail}", flush=True)  # noqa: T201 - the console is the result
-
-
-def require(holds: bool, what: str) -> None:  # noqa: FBT001 - reads as an assertion
-    """Fail unless ``holds``."""
-    if not holds:
-        raise AssertionError(what)
 
 
 class RecordingDesk(PairingDesk):
@@ -66,7 +56,8 @@ async def find(name: str) -> BLEDevice:
 
 def source(address: str, profile: Profile) -> BleSource:
     """The project's client of a device, with limits for a slow machine."""
-    return BleSource(address, profile, clock=utc_now, rng=random.Random(4), times=SLOW)  # noqa: S311 - jitter of the back-off
+    rng = random.Random(4)  # noqa: S311 - jitter of the back-off
+    return BleSource(address, profile, clock=utc_now, rng=rng, times=SLOW)
 
 
 async def until(items: AsyncGenerator[Item, None], wanted: Callable[[Item], bool]) -> list[Item]:
@@ -240,6 +231,9 @@ async def run() -> None:
             stranger = LockedStrap(radio, "Stranger", "C0:00:00:00:00:14", battery_percent=55, display=True)
             await stranger.put_on()
             await stranger_refused(stranger, desk)
+            await stranger.take_off()
+        await backfill(radio)
+        await polar_stream(radio)
 
 
 if __name__ == "__main__":
