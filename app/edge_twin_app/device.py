@@ -18,8 +18,13 @@ from edge_twin.observation import DeviceEvent, DeviceEventKind
 from edge_twin.runtime import Plan, Runtime, Source
 from edge_twin.store import Store
 from edge_twin_adapters.ble.backends import BackendFactory, platform_backends
+from edge_twin_adapters.ble.finder import Finder
 from edge_twin_adapters.ble.frame import DecodeContext
-from edge_twin_adapters.ble.source import CHEST_STRAP, THERMOMETER, BleSource, LinkTimes
+from edge_twin_adapters.ble.frames import FrameStore
+from edge_twin_adapters.ble.link import LinkTimes
+from edge_twin_adapters.ble.profiles import PROFILES
+from edge_twin_adapters.ble.source import BleSource
+from edge_twin_adapters.ble.state import SqliteMemory
 from edge_twin_adapters.folder import FolderSource
 from edge_twin_app.errors import AppError
 from edge_twin_app.models import active_bundle, installed_models, running_model, trusted_keys
@@ -33,8 +38,6 @@ from edge_twin_sync.outbox import Outbox
 from edge_twin_sync.paho_transport import MqttSettings, PahoTransport
 from edge_twin_sync.sealer import Sealer
 from edge_twin_sync.streams import ack_topic, status_topic
-
-PROFILES = {"chest_strap": CHEST_STRAP, "thermometer": THERMOMETER}
 
 
 def system_clock() -> datetime:
@@ -91,6 +94,7 @@ class Device:
         settings.store.parent.mkdir(parents=True, exist_ok=True)
         self.store = Store(settings.store)
         self._closing.callback(self.store.close)
+        self._open_radio()
         self.sensors = {sensor.kind: self._sensor(sensor) for sensor in settings.sensors}
         self.intake = FolderSource(settings.intake, clock=self._around.clock, poll_seconds=self._around.poll_seconds)
         start = self._model_start()
@@ -102,6 +106,17 @@ class Device:
             outlet=self._outlet(settings.sync) if settings.sync else None,
             stepped=start.stepped,
         )
+
+    def _open_radio(self) -> None:
+        """What the sensors share: one scan, one memory in the store, and the frames if they are kept."""
+        self._finder = Finder(self._around.backends, self._around.link_times)
+        self._memory = SqliteMemory(self.store.database.conn)
+        self._frames = None if self.settings.frames is None else FrameStore(self.settings.frames)
+        if self._frames is not None:
+            self._closing.callback(self._frames.close)
+
+    async def _stored(self) -> None:
+        await self.runtime.settled()
 
     @property
     def sources(self) -> tuple[Source, ...]:
@@ -147,14 +162,20 @@ class Device:
     def _sensor(self, sensor: Sensor) -> BleSource:
         if sensor.kind not in PROFILES:
             raise AppError(f"no sensor kind {sensor.kind!r}", reason="unknown_sensor")
+        name = f"ble:{sensor.kind}"
         return BleSource(
             sensor.address,
             PROFILES[sensor.kind],
             clock=self._around.clock,
             rng=random.Random(sensor.address),  # noqa: S311 - jitter of the back-off, not a secret
-            context=DecodeContext(source=f"ble:{sensor.kind}", patient_zone=ZoneInfo(self.settings.time_zone)),
+            context=DecodeContext(source=name, patient_zone=ZoneInfo(self.settings.time_zone)),
             backends=self._around.backends,
             times=self._around.link_times,
+            on_frame=None if self._frames is None else self._frames.keeper(name),
+            security=sensor.security,
+            memory=self._memory,
+            stored=self._stored,
+            finder=self._finder,
         )
 
     def _outlet(self, sync: SyncSettings) -> OutboxOutlet:

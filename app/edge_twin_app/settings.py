@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from edge_twin.contract import Dose
 from edge_twin.errors import EdgeTwinError
 from edge_twin.observation import as_utc
 from edge_twin.program import Program, load_program
+from edge_twin_adapters.ble.link import LinkSecurity, Pairing
 from edge_twin_app.errors import AppError
 
 SCHEMA = "edge-twin.settings/1"
@@ -25,12 +26,14 @@ class Sensor:
     """A Bluetooth LE sensor.
 
     Attributes:
-        kind: ``chest_strap`` or ``thermometer``.
+        kind: name of a profile, :data:`edge_twin_adapters.ble.profiles.PROFILES`; one sensor of a kind.
         address: as the platform writes it, or the advertised name.
+        security: when to pair with it.
     """
 
     kind: str
     address: str
+    security: LinkSecurity = field(default_factory=LinkSecurity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,7 @@ class Settings:
         members, seed: of the ensemble.
         models: folder of the installed reduced models; the usual one when None.
         trusted: trust store that says whose models count; the usual one when None.
+        frames: file in which the raw frames of the sensors are kept for a while; None keeps none.
     """
 
     time_zone: str
@@ -79,6 +83,7 @@ class Settings:
     seed: int
     models: Path | None = None
     trusted: Path | None = None
+    frames: Path | None = None
 
 
 def load_settings(path: Path) -> Settings:
@@ -107,14 +112,22 @@ def _settings(document: Mapping[str, Any], base: Path) -> Settings:
         program=_program(document),
         store=base / document["store"],
         intake=base / document["intake"],
-        sensors=tuple(Sensor(row["kind"], row["address"]) for row in document.get("sensor", ())),
+        sensors=tuple(_sensor(row) for row in document.get("sensor", ())),
         doses=tuple(_dose(row) for row in document.get("dose", ())),
         sync=_sync(document["sync"], base) if "sync" in document else None,
         members=document.get("members"),
         seed=int(document.get("seed", 1)),
         models=base / document["models"] if "models" in document else None,
         trusted=base / document["trusted"] if "trusted" in document else None,
+        frames=base / document["frames"] if "frames" in document else None,
     )
+
+
+def _sensor(row: Mapping[str, Any]) -> Sensor:
+    pairing, again = Pairing(row.get("pairing", Pairing.WHEN_NEEDED)), row.get("pair_again", False)
+    if not isinstance(again, bool):
+        raise TypeError(again)
+    return Sensor(row["kind"], row["address"], LinkSecurity(pairing, again))
 
 
 def _program(document: Mapping[str, Any]) -> Program:
