@@ -22,6 +22,7 @@ import pytest
 from edge_twin_adapters.ble.finder import Finder
 from edge_twin_adapters.ble.pairing_desk import PairingDesk
 from edge_twin_adapters.ble.peers.polar_strap import PolarStrapPeer
+from edge_twin_adapters.ble.polar_control import Command
 from edge_twin_adapters.ble.profiles import PROFILES
 from edge_twin_app.commands.devices import chosen_sensors
 from edge_twin_app.devices.pairing import Pairing
@@ -201,17 +202,28 @@ async def until(holds: Callable[[], bool]) -> None:
 
 @pytest.mark.parametrize("streams", [1, 2])
 async def test_an_interrupted_stream_leaves_no_polar_sensor_measuring(
-    streams: int, capsys: pytest.CaptureFixture[str]
+    streams: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    requests: list[tuple[int, int]] = []
     async with VirtualWard(START) as ward:
         playing = asyncio.create_task(ward.play())
         (strap,) = (sensor for sensor in ward.peers if isinstance(sensor, PolarStrapPeer))
+        answer = strap.sensor.answer
+
+        def noted(request: bytes) -> bytes:
+            requests.append((request[0], request[1]))
+            return answer(request)
+
+        monkeypatch.setattr(strap.sensor, "answer", noted)
         chosen = [sensor for sensor in ward.sensors if sensor.kind == "polar_strap"]
         radio = Air(ward.backends, ward.now, ward.sensors, virtual=True)
         watching = asyncio.create_task(watch(sources(chosen, radio, None), radio, None, JsonLines()))
         await until(lambda: len(strap.is_streaming) >= streams)
         os.kill(os.getpid(), signal.SIGINT)
         assert await asyncio.wait_for(watching, 20.0)
+        begun = {measurement for command, measurement in requests if command == Command.START}
+        assert len(begun) >= streams
+        assert begun == {measurement for command, measurement in requests if command == Command.STOP}
         assert not strap.is_streaming
         assert strap.connection is None
         playing.cancel()

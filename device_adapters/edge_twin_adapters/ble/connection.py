@@ -82,6 +82,7 @@ class Connection:
         if self._profile.polar:
             await self._polar.start()
         honour_cancellation()
+        self._ready()
 
     async def take_down(self) -> None:
         """Stop what was started and disconnect; never raises."""
