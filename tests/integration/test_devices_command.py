@@ -225,7 +225,7 @@ async def test_an_interrupted_stream_leaves_no_polar_sensor_measuring(
         assert len(begun) >= streams
         assert begun == {measurement for command, measurement in requests if command == Command.STOP}
         assert not strap.is_streaming
-        assert strap.connection is None
+        await until(lambda: strap.connection is None)
         playing.cancel()
         await asyncio.wait({playing})
     assert capsys.readouterr().out.splitlines()[-1].startswith('{"rows":')
