@@ -4,11 +4,25 @@ from __future__ import annotations
 
 import ast
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from edge_twin_adapters.ble import polar, polar_control
+from edge_twin_adapters.ble.advertisement import decode_advertisement
+from edge_twin_adapters.ble.decode import decode
+from edge_twin_adapters.ble.frame import DecodeContext
 from edge_twin_adapters.ble.polar import encode_pmd
+from edge_twin_adapters.ble.polar_control import (
+    Command,
+    Response,
+    Setting,
+    Status,
+    encode_response,
+    encode_settings,
+    factor_bits,
+)
 from edge_twin_adapters.ble.polar_layout import LAYOUTS
+from edge_twin_adapters.ble.polar_stream import Measurement
 from edge_twin_adapters.errors import DecodeError
 from tests.fuzz.ble_targets import (
     CHARACTERISTICS,
@@ -19,8 +33,6 @@ from tests.fuzz.ble_targets import (
     SERVICES,
     SHIPPED_MAP,
     TARGETS,
-    decode,
-    decode_advertisement,
 )
 
 VECTOR_TESTS = Path(__file__).resolve().parents[1] / "unit"
@@ -31,7 +43,7 @@ _NUMBER = {name: bytes([index]) for index, name in enumerate(TARGETS)}
 def seeds() -> list[bytes]:
     """Every input to begin with, in a fixed order."""
     vectors = sorted({*published_vectors(), *encoded_frames()})
-    found = [*_map_seeds(), *_control_seeds(vectors)]
+    found = [*_map_seeds(), *session_seeds(), *_control_seeds(vectors)]
     for vector in vectors:
         found += [*_decode_seeds(vector), *_advertisement_seeds(vector)]
     return found
@@ -84,9 +96,9 @@ def _decode_seeds(vector: bytes) -> Iterator[bytes]:
             yield _NUMBER["session"] + (bytes([min(len(vector), 255), index]) + vector[:255]) * 2
 
 
-def _decodes(characteristic: str, vector: bytes, context: object) -> bool:
+def _decodes(characteristic: str, vector: bytes, context: DecodeContext) -> bool:
     try:
-        decode(characteristic, vector, RECEIVED, context=context)  # type: ignore[arg-type] # one of CONTEXTS
+        decode(characteristic, vector, RECEIVED, context=context)
     except DecodeError:
         return False
     return True
@@ -95,14 +107,16 @@ def _decodes(characteristic: str, vector: bytes, context: object) -> bool:
 def _advertisement_seeds(vector: bytes) -> Iterator[bytes]:
     if len(vector) > 255:
         return
-    for many, names in ((1, SERVICES), (0, COMPANIES)):
+    kinds: tuple[tuple[int, Sequence[str | int]], ...] = ((1, SERVICES), (0, COMPANIES))
+    for many, names in kinds:
         for index, name in enumerate(names):
             if _is_broadcast(name, vector):
                 yield _NUMBER["advertisement"] + bytes([many, len(vector), index]) + vector
 
 
 def _is_broadcast(name: str | int, vector: bytes) -> bool:
-    services, companies = ({name: vector}, {}) if isinstance(name, str) else ({}, {name: vector})
+    services = {name: vector} if isinstance(name, str) else {}
+    companies = {name: vector} if isinstance(name, int) else {}
     try:
         return bool(decode_advertisement(services, companies, RECEIVED))
     except DecodeError:
@@ -117,6 +131,22 @@ def _control_seeds(vectors: list[bytes]) -> Iterator[bytes]:
             except DecodeError:
                 continue
             yield _NUMBER["control"] + bytes([index]) + vector
+
+
+def session_seeds() -> Iterator[bytes]:
+    """A Polar measurement from its request to its frames."""
+    control, data = (CHARACTERISTICS.index(uuid) for uuid in (polar_control.CHARACTERISTIC, polar.CHARACTERISTIC))
+    settings = {Setting.SAMPLE_RATE: 50, Setting.RESOLUTION: 16}
+    request = polar_control.start_request(Measurement.ACC, settings)
+    factor = encode_settings({Setting.FACTOR: (factor_bits(2.44e-4),)})
+    answer = encode_response(Response(Command.START, Measurement.ACC, Status.SUCCESS, more=False, parameters=factor))
+    rows = [[1, 2, 3]] * 4
+    frames = [
+        encode_pmd(Measurement.ACC, rows, time_ns=599_616_000_000_000_000 + number * 80_000_000, compressed=True)
+        for number in range(3)
+    ]
+    parts = [(control | 0x80, request), (control, answer), *((data, frame) for frame in frames)]
+    yield _NUMBER["session"] + b"".join(bytes([len(payload), name]) + payload for name, payload in parts)
 
 
 def _map_seeds() -> Iterator[bytes]:

@@ -15,11 +15,13 @@ from zoneinfo import ZoneInfo
 
 from edge_twin.observation import Observation, Waveform
 from edge_twin_adapters import ble
-from edge_twin_adapters.ble import cgm_session, polar, polar_control, record_access
+from edge_twin_adapters.ble import cgm_session, polar_control, record_access
 from edge_twin_adapters.ble.advertisement import MANUFACTURER_DATA, SERVICE_DATA, decode_advertisement
 from edge_twin_adapters.ble.cgm_feature import CgmFeature
 from edge_twin_adapters.ble.decode import DECODERS, decode
 from edge_twin_adapters.ble.frame import DecodeContext, Item
+from edge_twin_adapters.ble.interpreter import Interpreter
+from edge_twin_adapters.ble.mailbox import Frame
 from edge_twin_adapters.ble.polar_control import Command, Setting
 from edge_twin_adapters.ble.polar_sensor import PolarSensor
 from edge_twin_adapters.ble.polar_stream import Measurement
@@ -41,8 +43,9 @@ COMPANIES = tuple(sorted(MANUFACTURER_DATA))
 
 # 512 bytes of differences of one bit hold 255 samples of 16 channels for each 32 bytes of header.
 MOST_NUMBERS_A_BYTE = 64
+MOST_FRAMES = 4096
 LONGEST_CLOCK_AHEAD = timedelta(minutes=10)
-OFFERS = MappingProxyType(
+OFFERS: Mapping[Measurement, Mapping[Setting, tuple[int, ...]]] = MappingProxyType(
     {
         Measurement.ECG: {Setting.SAMPLE_RATE: (130,), Setting.RESOLUTION: (14,)},
         Measurement.ACC: {Setting.SAMPLE_RATE: (25, 50), Setting.RESOLUTION: (16,), Setting.RANGE: (2, 8)},
@@ -94,24 +97,30 @@ def fuzz_decode(data: bytes) -> None:
 
 
 def fuzz_session(data: bytes) -> None:
-    """Values of one device one after the other, each [length][characteristic][payload], as the client uses them."""
-    context = CONTEXTS[0]
-    for chunk in chunks(data):
-        attempt(CHARACTERISTICS[chunk[0] % len(CHARACTERISTICS)], chunk[1:], context)
-        context = learned(context, chunk[1:])
+    """Values of one device one after the other, each [length][characteristic][payload], as the client takes them.
+
+    The client learns from what it cannot trust: rates, clocks, features, sessions, duplicates, gaps.
+    """
+    interpreter = Interpreter(CONTEXTS[1])
+    for number, chunk in enumerate(chunks(data)):
+        characteristic = CHARACTERISTICS[(chunk[0] & 0x7F) % len(CHARACTERISTICS)]
+        received = RECEIVED - timedelta(seconds=MOST_FRAMES - number)
+        frame = Frame(characteristic, chunk[1:], received, outgoing=bool(chunk[0] & 0x80) and is_request(chunk[1:]))
+        try:
+            check(interpreter.items(frame), len(data))
+        except DecodeError as error:
+            demand(0 <= error.offset <= len(chunk), "the offset is outside")
+    check(interpreter.link_lost(), len(data))
 
 
-def learned(context: DecodeContext, payload: bytes) -> DecodeContext:
-    """What the client learns from a value that it cannot trust."""
-    context = polar.following(context, payload)
+def is_request(payload: bytes) -> bool:
+    """Whether it could be a start request of our own: what the client writes is not under the device's control."""
     try:
-        answer = polar_control.read_response(payload)
-        if answer.measurement is not None and answer.command is Command.START:
-            stream = polar_control.stream_of({Setting.SAMPLE_RATE: payload[-1]}, answer)
-            return polar.with_stream(context, answer.measurement, stream)
-    except DecodeError:
-        return context
-    return context
+        settings = polar_control.read_settings(payload[2:])
+        Measurement(payload[1])
+    except (DecodeError, ValueError, IndexError):
+        return False
+    return payload[0] == Command.START and all(settings.values())
 
 
 def chunks(data: bytes) -> Iterator[bytes]:

@@ -7,8 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from edge_twin.observation import Waveform
 from edge_twin_adapters.ble import DecodeContext
-from tests.fuzz.ble_seeds import published_vectors, seeds
+from edge_twin_adapters.ble.frame import Item
+from edge_twin_adapters.ble.interpreter import Interpreter
+from edge_twin_adapters.ble.mailbox import Frame
+from tests.fuzz.ble_seeds import published_vectors, seeds, session_seeds
 from tests.fuzz.ble_targets import CHARACTERISTICS, TARGETS, BrokenPromiseError, attempt, demand, run_one
 from tests.fuzz.fuzz_ble import main
 from tests.fuzz.mutator import Finding, search
@@ -21,6 +25,23 @@ def test_the_seeds_reach_every_target_and_nearly_every_characteristic() -> None:
     reached = {seed[1] for seed in start if seed[0] == 0}
     assert len(reached) >= 0.9 * len(CHARACTERISTICS)
     assert bytes.fromhex("1b0400e407070e0b06055a0277b0f80000") in published_vectors()
+
+
+def test_the_session_seed_is_a_measurement_that_runs() -> None:
+    (seed,) = session_seeds()
+    told: list[Item] = []
+
+    class Listening(Interpreter):
+        def items(self, frame: Frame) -> list[Item]:
+            told.extend(super().items(frame))
+            return []
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tests.fuzz.ble_targets.Interpreter", Listening)
+        run_one(seed)
+    waves = [item for item in told if isinstance(item, Waveform)]
+    assert [len(wave.samples) for wave in waves] == [4, 4, 4]
+    assert waves[1].attributes["rate_source"] == "previous"
 
 
 def test_a_short_run_finds_nothing() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+from edge_twin_app import device_simulation
 from edge_twin_app.device import system_clock
 from edge_twin_app.devices.findings import RADIO, findings
 from edge_twin_app.devices.known import known_rows, remember_bond
@@ -30,7 +31,9 @@ Run = Callable[[argparse.Namespace], int]
 
 def add_to(commands: Subparsers) -> None:
     """Declare the command and its own commands."""
-    parser = commands.add_parser("devices", help="sensors over Bluetooth LE: scan, pair, list, stream, doctor")
+    parser = commands.add_parser(
+        "devices", help="sensors over Bluetooth LE: scan, pair, list, stream, simulate, doctor"
+    )
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     one = _action(actions, "scan", run_scan, "who advertises, and what it says without a connection")
     _virtual(one)
@@ -50,6 +53,10 @@ def add_to(commands: Subparsers) -> None:
     _virtual(one)
     one.add_argument("--speed", type=positive, default=1.0, help="of virtual sensors: simulated seconds in a second")
     _seconds(one, None, "how long (until Ctrl-C unless given)")
+    simulation = _action(
+        actions, "simulate", device_simulation.run, "virtual sensors and the real client: an account of every record"
+    )
+    device_simulation.add_arguments(simulation)
     one = _action(actions, "doctor", run_doctor, "what Bluetooth needs on this machine, and why it does not work")
     _seconds(one, 60.0, "longest wait for all of it")
 

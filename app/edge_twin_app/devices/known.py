@@ -14,7 +14,7 @@ from edge_twin.jsonform import time_text
 from edge_twin.observation import DeviceEventKind
 from edge_twin.store import Store, from_us
 from edge_twin_adapters.ble.profiles import PROFILES
-from edge_twin_adapters.ble.security import BONDED
+from edge_twin_adapters.ble.security import is_bonded, note_bond
 from edge_twin_adapters.ble.state import SqliteMemory
 from edge_twin_app.settings import Sensor, Settings
 
@@ -42,7 +42,7 @@ def remember_bond(settings: Settings, sensor: Sensor) -> None:
     settings.store.parent.mkdir(parents=True, exist_ok=True)
     store = Store(settings.store)
     try:
-        SqliteMemory(store.database.conn).keep(source_name(sensor), {BONDED: "yes"}, ())
+        note_bond(SqliteMemory(store.database.conn), source_name(sensor))
     finally:
         store.close()
 
@@ -63,7 +63,7 @@ def _row(sensor: Sensor, database: sqlite3.Connection, now: datetime) -> dict[st
         "device": name,
         "address": sensor.address,
         "profile": "" if profile is None else profile.name,
-        "bonded": _value(database, name, BONDED) == "yes",
+        "bonded": is_bonded(_remembered(database, name)),
         "last_seen": None if seen is None else time_text(seen),
         "seconds_ago": None if seen is None else round((now - seen).total_seconds(), 1),
         "battery_percent": _battery(database, name),
@@ -104,10 +104,8 @@ def _wear(database: sqlite3.Connection, name: str) -> str:
     return str(found[0][1]).removeprefix(_WEAR).split()[0]
 
 
-def _value(database: sqlite3.Connection, name: str, key: str) -> str:
-    sql = "SELECT value FROM ble_values WHERE device = ? AND name = ?"
-    found = _query(database, "ble_values", sql, (name, key))
-    return str(found[0][0]) if found else ""
+def _remembered(database: sqlite3.Connection, name: str) -> dict[str, str]:
+    return dict(_query(database, "ble_values", "SELECT name, value FROM ble_values WHERE device = ?", (name,)))
 
 
 def _link_figures(database: sqlite3.Connection, name: str) -> Mapping[str, int]:

@@ -24,6 +24,7 @@ from edge_twin_adapters.ble.frame import long_uuid, short_uuid
 from edge_twin_adapters.ble.link import LinkTimes
 from edge_twin_adapters.ble.pairing_desk import Capability, PairingDesk, PasskeySource
 from edge_twin_adapters.ble.security import is_refused
+from edge_twin_adapters.errors import AdapterError
 from edge_twin_app.devices.radio import Air
 
 _ERRORS = (BleakError, TimeoutError, OSError)
@@ -227,10 +228,13 @@ async def pairing_desk(radio: Air, *, passkey: bool) -> AsyncIterator[PairingDes
 
 
 def typed_passkey(read: Callable[[str], str] = input) -> PasskeySource:
-    """Asks on the terminal for the number that a device shows."""
+    """Asks on the terminal for the number that a device shows; ``AdapterError`` ``no_passkey`` for anything else."""
 
     async def ask(address: str) -> int:
-        return int(await asyncio.to_thread(read, f"number that {address} shows: "))
+        typed = await asyncio.to_thread(read, f"number that {address} shows: ")
+        if not typed.strip().isdecimal():
+            raise AdapterError("a passkey is a number", reason="no_passkey")
+        return int(typed)
 
     return ask
 

@@ -84,7 +84,7 @@ class LiveTable:
     def _draw(self, rows: list[dict[str, Any]]) -> None:
         text = lines(rows, COLUMNS)
         if self._live:
-            text = _fitted(text)
+            text = fitted_lines(text)
         # Cursor up, then clear to the end of the screen (ECMA-48).
         back = f"\x1b[{self._drawn}A\x1b[J" if self._live and self._drawn else ""
         self._drawn = len(text)
@@ -92,7 +92,7 @@ class LiveTable:
         sys.stdout.flush()
 
 
-def _fitted(text: list[str]) -> list[str]:
+def fitted_lines(text: list[str]) -> list[str]:
     """As much as the terminal can show: what has scrolled away cannot be drawn again."""
     width, height = shutil.get_terminal_size()
     most = max(2, height - 2)

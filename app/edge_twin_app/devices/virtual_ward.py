@@ -42,6 +42,10 @@ class VirtualWard:
         start: the time on the sensors' clocks at the beginning, aware.
         speed: simulated seconds in a second.
         protected: the sensors ask for an encrypted link.
+
+    Attributes:
+        peers: the virtual sensors themselves.
+        sensors: those that can be connected to, as settings name them.
     """
 
     def __init__(self, start: datetime, *, speed: float = 1.0, protected: bool = False) -> None:
@@ -49,14 +53,14 @@ class VirtualWard:
         self._radio = VirtualRadio()
         self._closing = AsyncExitStack()
         made = {name: make_sensor(name, self._radio, self._time, seed=_SEED, protected=protected) for name in MAKERS}
-        self._sensors = tuple(made.values())
+        self.peers = tuple(made.values())
         self.sensors = tuple(
             Sensor(VIRTUAL_KINDS[name], one.address) for name, one in made.items() if name in VIRTUAL_KINDS
         )
 
     async def __aenter__(self) -> Self:
         await self._closing.enter_async_context(self._radio)
-        for sensor in self._sensors:
+        for sensor in self.peers:
             await sensor.begin()
         return self
 

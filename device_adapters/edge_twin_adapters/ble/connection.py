@@ -80,7 +80,6 @@ class Connection:
         if not self._profile.required:
             self._intake.announce()
         honour_cancellation()
-        self._ready()
 
     async def keep_streams(self, tell_gap: Callable[[str], None]) -> None:
         """Start the Polar measurements of the profile and keep them running; ends at once without any.
@@ -94,12 +93,17 @@ class Connection:
     async def take_down(self) -> None:
         """Stop what was started and disconnect; never raises."""
         if self._client.is_connected and self._polar.running:
-            with suppress(*LINK_ERRORS):
-                async with asyncio.timeout(self._times.close_s):
-                    await self._polar.stop()
+            await self._stop_measurements()
         with suppress(*LINK_ERRORS):
             async with asyncio.timeout(self._times.close_s):
                 await self._client.disconnect()
+
+    async def _stop_measurements(self) -> None:
+        """In a task of its own: this one may be cancelled, and each write would then end by that after its request."""
+        stopping = asyncio.create_task(self._polar.stop())
+        await asyncio.wait({stopping}, timeout=self._times.close_s)
+        stopping.cancel()
+        await asyncio.gather(stopping, return_exceptions=True)
 
     @property
     def has_record_access(self) -> bool:

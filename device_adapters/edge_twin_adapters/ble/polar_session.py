@@ -105,13 +105,15 @@ class PolarSession:
             if offered.status is Status.SUCCESS:
                 chosen = choose_settings(chosen, await self._all_settings(offered))
         request = start_request(start.measurement, chosen)
+        # From here on it may run, even if the wait for the answer is cut off.
+        self.running.append(start.measurement)
         answer = await self._ask(request)
         if answer.status is Status.ALREADY_IN_STATE:
             # It runs since a connection that was lost, with settings that nobody knows any more.
             await self._ask(stop_request(start.measurement))
             answer = await self._ask(request)
-        if answer.status is Status.SUCCESS:
-            self.running.append(start.measurement)
+        if answer.status is not Status.SUCCESS:
+            self.running.remove(start.measurement)
 
     async def _all_settings(self, first: Response) -> Settings:
         parameters, last = first.parameters, first
