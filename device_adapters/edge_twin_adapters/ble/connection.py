@@ -80,7 +80,6 @@ class Connection:
         if not self._profile.required:
             self._intake.announce()
         honour_cancellation()
-        self._ready()
 
     async def keep_streams(self, tell_gap: Callable[[str], None]) -> None:
         """Start the Polar measurements of the profile and keep them running; ends at once without any.
