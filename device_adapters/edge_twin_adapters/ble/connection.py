@@ -80,7 +80,6 @@ class Connection:
         if not self._profile.required:
             self._intake.announce()
         honour_cancellation()
-        self._ready()
 
     async def keep_streams(self, tell_gap: Callable[[str], None]) -> None:
         """Start the Polar measurements of the profile and keep them running; ends at once without any.
@@ -105,7 +104,7 @@ class Connection:
             raise
 
     async def _leave(self) -> None:
-        if self._client.is_connected and self._polar.running:
+        if self._client.is_connected and self._polar.begun:
             with suppress(*LINK_ERRORS):
                 async with asyncio.timeout(self._times.close_s):
                     await self._polar.stop()
