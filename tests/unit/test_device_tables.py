@@ -11,6 +11,7 @@ import json
 import os
 import sqlite3
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,7 @@ def event(kind: DeviceEventKind, seconds: float, detail: str = "") -> DeviceEven
 
 def test_a_sighting_keeps_the_name_and_the_last_reading() -> None:
     sighting = Sighting("C0:00:00:00:01:1C")
-    payload = encode_bthome([(0x02, count_of(0x02, 21))])
+    payload = encode_bthome([(0x02, count_of(0x02, Decimal(21)))])
     bthome = "0000fcd2-0000-1000-8000-00805f9b34fb"
     sighting.note(advertised(local_name="Room", service_data={bthome: payload}), NOW)
     sighting.note(advertised(rssi=-70), NOW)

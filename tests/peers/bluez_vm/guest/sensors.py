@@ -17,6 +17,7 @@ from edge_twin_adapters.ble.peers.catalogue import make_sensor
 from edge_twin_adapters.ble.peers.peer import VirtualPeer
 from edge_twin_adapters.ble.peers.polar_strap import PolarStrapPeer
 from edge_twin_adapters.ble.peers.simulated_time import SimulatedTime
+from edge_twin_adapters.ble.polar_stream import Measurement
 from edge_twin_adapters.ble.profiles import GLUCOSE_SENSOR, POLAR_STRAP, Profile
 from edge_twin_adapters.ble.source import BleSource
 from edge_twin_adapters.ble.virtual import VirtualRadio
@@ -94,6 +95,19 @@ async def backfill(radio: VirtualRadio) -> None:
     told("backfill", f"records={records.measured} once={records.once} refused={source.counters.refused} encrypted=yes")
 
 
+def streams_when_the_link_goes(sensor: PolarStrapPeer) -> list[frozenset[Measurement]]:
+    """Filled, when the sensor loses its link, with what it streams at that moment."""
+    seen: list[frozenset[Measurement]] = []
+    forget = sensor.sensor.power_off
+
+    def power_off() -> None:
+        seen.append(sensor.is_streaming)
+        forget()
+
+    sensor.sensor.power_off = power_off  # type: ignore[method-assign] # looks on at the moment that counts
+    return seen
+
+
 async def polar_stream(radio: VirtualRadio) -> None:
     """ECG at 130 Hz and compressed acceleration at 50 Hz in real time, stopped by the client when it leaves."""
     time = SimulatedTime(START, speed=1.0)
@@ -103,10 +117,9 @@ async def polar_stream(radio: VirtualRadio) -> None:
         await settle(lambda: len(sensor.is_streaming) == 2 and source.state.connected, f"no stream: {source.state}")
         await time.run(STREAMED_S)
         await asyncio.sleep(1.0)
-        mtu = source.state.mtu
-        stopped = asyncio.ensure_future(settle(lambda: not sensor.is_streaming, "the sensor was left streaming"))
-        await asyncio.sleep(0)
-    await stopped
+        left = streams_when_the_link_goes(sensor)
+    await settle(lambda: bool(left), f"the link is still up: {source.state}")
+    require(left == [frozenset()], f"left streaming: {left}")
     ecg, acceleration = counted(sensor, items, "ecg"), counted(sensor, items, "acceleration")
     await sensor.take_off()
-    told("polar_stream", f"ecg_frames={ecg.once} acceleration_frames={acceleration.once} mtu={mtu} stopped=yes")
+    told("polar_stream", f"ecg_frames={ecg.once} acceleration_frames={acceleration.once} stopped=yes")
