@@ -28,6 +28,8 @@ from edge_twin_adapters.ble.peers.peer import VirtualPeer
 from edge_twin_adapters.ble.peers.polar_strap import PolarStrapPeer
 from edge_twin_adapters.ble.peers.recording import RecordingPeer
 from edge_twin_adapters.ble.peers.simulated_time import SimulatedTime
+from edge_twin_adapters.ble.polar_control import encode_stopped, stop_request
+from edge_twin_adapters.ble.polar_stream import Measurement
 from edge_twin_adapters.ble.profiles import PROFILES, Profile
 from edge_twin_adapters.ble.source import BleSource
 from edge_twin_adapters.ble.state import LinkMemory, SqliteMemory, TransientMemory
@@ -459,6 +461,54 @@ async def test_polar_streams_go_on_after_a_loss_and_the_hole_is_told() -> None:
         assert {name: one.is_closed for name, one in counts.items()} == dict.fromkeys(counts, True)
         assert counts["ecg"].in_gap > 20
         assert any(detail == "stream_restarted stream=ecg" for detail in details(items, DeviceEventKind.GAP))
+
+
+async def test_a_measurement_that_the_sensor_stops_is_started_again() -> None:
+    async with bench() as table:
+        times = replace(QUICK, retry_s=0.05)
+        sensor, source, items = await connected_polar(table, times=times)
+        await table.time.run(10.0)
+        sensor.sensor.answer(stop_request(Measurement.ECG))
+        sensor._armed.pop(Measurement.ECG)
+        await sensor.send(sensor._control, encode_stopped([Measurement.ECG]))
+        await settle(lambda: len(sensor.is_streaming) == 2)
+        await table.time.run(10.0)
+        await table.close(source)
+        assert "measurement_stopped stream=ecg" in details(items, DeviceEventKind.GAP)
+        counts = accounts(sensor, items)
+        assert {name: one.is_closed for name, one in counts.items()} == dict.fromkeys(counts, True)
+        assert counts["ecg"].once > 20
+
+
+async def test_a_control_point_that_does_not_answer_costs_no_heart_beat() -> None:
+    async with bench() as table:
+        sensor = await table.sensor("polar")
+        assert isinstance(sensor, PolarStrapPeer)
+
+        async def silent(_answer: bytes) -> None:
+            """Answer nothing."""
+
+        sensor._indicate_answer = silent  # type: ignore[method-assign, assignment]
+        source = table.source(sensor, profile_of("polar"), times=replace(QUICK, job_s=0.05, retry_s=60.0))
+        items = table.read(source)
+        await settle(lambda: any("acc" in detail for detail in details(items, DeviceEventKind.GAP)))
+        await table.time.run(30.0)
+        await table.close(source)
+        assert "measurement_not_started stream=ecg" in details(items, DeviceEventKind.GAP)
+        assert accounts(sensor, items)["rr_interval"].once > 25
+        assert source.counters.reconnects == 0
+
+
+async def test_a_scan_that_hears_nothing_is_started_anew() -> None:
+    async with bench() as table:
+        finder = Finder(table.radio.backends, replace(QUICK, scan_s=0.5, watchdog_s=0.05))
+        assert await finder.find("nobody") is None
+        assert finder.restarts >= 2
+        sensor = await table.sensor("heart_rate")
+        one, two = await asyncio.gather(finder.find(sensor.address), finder.find(sensor.name))
+        assert one is not None
+        assert two is not None
+        assert one.address == two.address == sensor.address
 
 
 async def test_a_clock_that_is_reset_is_seen_and_the_stream_stays_where_it_was() -> None:

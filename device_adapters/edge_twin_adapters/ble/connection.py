@@ -57,7 +57,7 @@ class Connection:
             self.backfill = Backfill(profile.stored, self._write_record_access, check, stall_s=times.stall_s)
 
     async def set_up(self) -> None:
-        """Read, subscribe and start, in this order.
+        """Read and subscribe, in this order.
 
         Raises:
             BleakError: a required characteristic is not there, or the link failed.
@@ -79,9 +79,17 @@ class Connection:
             await self._subscribe_optional(characteristic)
         if not self._profile.required:
             self._intake.announce()
-        if self._profile.polar:
-            await self._polar.start()
         honour_cancellation()
+        self._ready()
+
+    async def keep_streams(self, tell_gap: Callable[[str], None]) -> None:
+        """Start the Polar measurements of the profile and keep them running; ends at once without any.
+
+        Raises:
+            BleakError: the link failed.
+        """
+        if self._profile.polar:
+            await self._polar.keep_running(self._times.retry_s, tell_gap)
 
     async def take_down(self) -> None:
         """Stop what was started and disconnect; never raises."""

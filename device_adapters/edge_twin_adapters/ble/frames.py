@@ -1,8 +1,8 @@
 """Raw frames kept before they are decoded, so that a decoder that was put right can be run again.
 
 Bounded in bytes and in age. They hold everything that the sensors said, so they are health data like
-the store's, and never leave the device by themselves. Off unless a site gives a file for them: an ECG
-and an accelerometer write about 40 MB a day, which a phone has no use for.
+the store's, and never leave the device by themselves. Off unless a site gives a file for them: a strap
+with ECG and acceleration writes 77 MB a day (docs/performance.md), which a phone has no use for.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from edge_twin_adapters.ble.source import refusal
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-# A frame's row beside its payload, its index entry included (measured: see docs/performance.md).
-ROW_BYTES = 64
+# A frame's row beside its payload, its index entry included: measured, see docs/performance.md.
+ROW_BYTES = 92
 # How many frames are written before the bounds are looked at, and one commit makes them safe [C].
 _BATCH = 64
 

@@ -104,10 +104,10 @@ class Intake:
         if self._mailbox is not None:
             self._mailbox.put_event(event)
 
-    def tell_records_lost(self, detail: str) -> None:
-        """Tell that stored records did not come; when they were measured is not known."""
+    def tell_missing(self, detail: str) -> None:
+        """Tell that something does not come, from now on or of a time that is not known."""
         now = as_utc(self._clock())
-        self.tell(DeviceEventKind.GAP, now, f"{detail} origin=stored", since=now)
+        self.tell(DeviceEventKind.GAP, now, detail, since=now)
 
     def tell_loss(self, reason: str) -> None:
         """Tell that the link is gone, or cannot be made a first time; silence would look like health."""

@@ -26,7 +26,7 @@ CHARACTERISTIC = "fb005c81-02e7-f387-1cad-8acd2d8df0c8"
 _FEATURES = 0x0F
 RESPONSE = 0xF0
 
-_STOPPED = 0x01
+STOPPED = 0x01
 _TYPE_MASK = 0x3F
 
 
@@ -260,7 +260,7 @@ def encode_features(measurements: frozenset[Measurement]) -> bytes:
 
 def encode_stopped(measurements: Sequence[Measurement]) -> bytes:
     """The indication by which a sensor tells that it stopped streams of its own accord."""
-    return bytes([_STOPPED, *measurements])
+    return bytes([STOPPED, *measurements])
 
 
 def decode_control_point(payload: bytes, received: datetime, context: DecodeContext) -> list[Item]:
@@ -277,7 +277,7 @@ def decode_control_point(payload: bytes, received: datetime, context: DecodeCont
     """
     received = as_utc(received)
     first = Reader(payload).u8("code")
-    if first == _STOPPED:
+    if first == STOPPED:
         return _stopped(payload, received, context)
     if first == _FEATURES:
         names = ",".join(kind.name.lower() for kind in sorted(read_features(payload))) or "none"

@@ -12,6 +12,7 @@ from contextlib import suppress
 
 from edge_twin_adapters.ble.polar_control import (
     RESPONSE,
+    STOPPED,
     Command,
     Response,
     Setting,
@@ -35,6 +36,9 @@ class PolarSession:
         starts: what to start.
         write: writes to the control point.
         answer_s: longest wait for an answer.
+
+    Attributes:
+        running: the measurements that the sensor agreed to.
     """
 
     def __init__(
@@ -44,6 +48,7 @@ class PolarSession:
         self._write = write
         self._answer_s = answer_s
         self._answers: asyncio.Queue[Response] = asyncio.Queue()
+        self._stopped = asyncio.Event()
         self.running: list[Measurement] = []
 
     def feed(self, payload: bytes) -> None:
@@ -51,19 +56,44 @@ class PolarSession:
         if payload[:1] == bytes([RESPONSE]):
             with suppress(DecodeError):
                 self._answers.put_nowait(read_response(payload))
+        elif payload[:1] == bytes([STOPPED]):
+            self.running = [kind for kind in self.running if kind not in payload[1:]]
+            self._stopped.set()
 
-    async def start(self) -> None:
-        """Start everything; what the sensor refuses is told by its answer and left out.
+    async def keep_running(self, retry_s: float, tell_gap: Callable[[str], None]) -> None:
+        """Start everything, and again what does not run: a sensor stops by itself, in its charger for one.
+
+        Args:
+            retry_s: wait before what was refused, or stopped by the sensor, is started again.
+            tell_gap: told of a measurement that could not be started.
 
         Raises:
-            TimeoutError: it does not answer.
             BleakError: the link failed.
         """
+        while True:
+            self._stopped.clear()
+            if await self._start_missing(tell_gap):
+                await self._stopped.wait()
+            await asyncio.sleep(retry_s)
+
+    async def _start_missing(self, tell_gap: Callable[[str], None]) -> bool:
+        """Start what does not run; whether all of it runs then."""
         for start in self._starts:
-            await self._start_one(start)
+            if start.measurement in self.running:
+                continue
+            try:
+                await self._start_one(start)
+            except (TimeoutError, DecodeError):
+                # The heart rate goes on without it.
+                tell_gap(f"measurement_not_started stream={start.measurement.name.lower()}")
+        return len(self.running) == len(self._starts)
 
     async def stop(self) -> None:
-        """Stop what runs; errors as :meth:`start`, but answers are not waited for."""
+        """Stop what runs; the answers are not waited for.
+
+        Raises:
+            BleakError: the link failed.
+        """
         running, self.running = self.running, []
         for measurement in running:
             await self._write(stop_request(measurement))

@@ -83,7 +83,7 @@ class Fetcher:
             except BackfillError as error:
                 self._counters.backfill_failures += 1
                 if attempt == ATTEMPTS:
-                    self._tell_gap(error.reason)
+                    self._tell_gap(f"{error.reason} origin=stored")
             else:
                 self._counters.backfills += 1
                 return True
@@ -98,5 +98,5 @@ class Fetcher:
         if self._counters.overflow != self._overflow:
             raise BackfillError("the queue ran over", reason="backfill_overflow")
         if lost:
-            self._tell_gap(f"records_lost count={lost}")
+            self._tell_gap(f"records_lost count={lost} origin=stored")
         self._mailbox.put_mark(self._resume.move(position))

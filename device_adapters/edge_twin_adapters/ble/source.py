@@ -304,15 +304,21 @@ class BleSource:
         honour_cancellation()
 
     async def _while_it_lasts(self, connection: Connection, mailbox: Mailbox, lost: asyncio.Event) -> str:
-        fetching = asyncio.create_task(self._fetch_stored(connection, mailbox))
-        fetching.add_done_callback(lambda task: lost.set() if not task.cancelled() and task.exception() else None)
+        chores = [
+            asyncio.create_task(self._fetch_stored(connection, mailbox)),
+            asyncio.create_task(connection.keep_streams(self._intake.tell_missing)),
+        ]
+        for chore in chores:
+            chore.add_done_callback(lambda task: lost.set() if not task.cancelled() and task.exception() else None)
         try:
             reason = await self._until_lost(lost)
         finally:
-            fetching.cancel()
-            await asyncio.wait({fetching})
-        if not fetching.cancelled() and (error := fetching.exception()) is not None:
-            raise error
+            for chore in chores:
+                chore.cancel()
+            await asyncio.wait(chores)
+        for chore in chores:
+            if not chore.cancelled():
+                chore.result()
         return reason
 
     async def _fetch_stored(self, connection: Connection, mailbox: Mailbox) -> None:
@@ -321,7 +327,13 @@ class BleSource:
         if plan is None or resume is None or backfill is None or not connection.has_record_access:
             return
         resume.begin(b"" if plan.epoch is None else connection.values.get(short_uuid(plan.epoch), b""))
-        fetcher = Fetcher(backfill, resume, mailbox, self._counters, self._intake.tell_records_lost)
+        fetcher = Fetcher(
+            backfill,
+            resume,
+            mailbox,
+            self._counters,
+            lambda detail: self._intake.tell_missing(f"{detail} origin=stored"),
+        )
         while True:
             # A piece is kept with its cursor, in one commit.
             self._fetching = True

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time as real_time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -18,6 +18,7 @@ from edge_twin.observation import DeviceEvent, DeviceEventKind
 from edge_twin_adapters.ble.finder import Finder
 from edge_twin_adapters.ble.frame import DecodeContext
 from edge_twin_adapters.ble.link import Counters, LinkSecurity, LinkTimes
+from edge_twin_adapters.ble.mailbox import Frame
 from edge_twin_adapters.ble.peers.accounting import Account, Arrivals, account
 from edge_twin_adapters.ble.peers.catalogue import identity_of, make_sensor
 from edge_twin_adapters.ble.peers.faults import Fault, FaultKind, plan_faults
@@ -157,8 +158,12 @@ class _Pair:
         return not keeps or not any(entry.fate is Fate.STORED for entry in self.sensor.ledger)
 
 
-async def ingest(scenario: Scenario) -> Ingestion:
+async def ingest(scenario: Scenario, on_frame: Callable[[Frame], None] | None = None) -> Ingestion:
     """Let the sensors measure and the client read them, from the first link to the last record.
+
+    Args:
+        scenario: what is simulated.
+        on_frame: handed every frame of every sensor, as a site may keep them.
 
     Raises:
         AdapterError: ``not_linked`` when a sensor could not be connected to at the start.
@@ -167,7 +172,7 @@ async def ingest(scenario: Scenario) -> Ingestion:
     wall, cpu = real_time.perf_counter(), real_time.process_time()
     async with VirtualRadio() as radio:
         finder = Finder(radio.backends, _TIMES)
-        pairs = [_pair(kind, scenario, radio, time, finder) for kind in scenario.kinds]
+        pairs = [_pair(kind, scenario, radio, time, finder, on_frame) for kind in scenario.kinds]
         consumers = [asyncio.create_task(pair.consume()) for pair in pairs]
         try:
             await _link(pairs)
@@ -182,7 +187,14 @@ async def ingest(scenario: Scenario) -> Ingestion:
     return _report(pairs, (time.now() - scenario.start).total_seconds(), wall, cpu)
 
 
-def _pair(kind: str, scenario: Scenario, radio: VirtualRadio, time: SimulatedTime, finder: Finder) -> _Pair:
+def _pair(  # noqa: PLR0913, PLR0917 - what a sensor and its source need meets here, once
+    kind: str,
+    scenario: Scenario,
+    radio: VirtualRadio,
+    time: SimulatedTime,
+    finder: Finder,
+    on_frame: Callable[[Frame], None] | None,
+) -> _Pair:
     index = scenario.kinds.index(kind)
     sensor = make_sensor(kind, radio, time, seed=scenario.seed + index, protected=kind in scenario.protected)
     if not isinstance(sensor, VirtualPeer):
@@ -196,6 +208,7 @@ def _pair(kind: str, scenario: Scenario, radio: VirtualRadio, time: SimulatedTim
         backends=radio.backends,
         times=_TIMES,
         sleep=time.sleep,
+        on_frame=on_frame,
         security=LinkSecurity(repair=True),
         finder=finder,
     )

@@ -14,8 +14,8 @@ Step = Callable[[], Awaitable[float | None]]
 """Does what is due now; returns the seconds until it is due again, or None when it never is."""
 
 # Turns of the event loop after each step. A notification takes two from the sensor to the callback of the client
-# (counted, Bumble 0.0.236), so that it arrives before the time moves on; the rest is for what the client does then.
-_TURNS = 4
+# (counted, Bumble 0.0.236), so that it arrives before the time moves on; an indication waits for its confirmation.
+_TURNS = 12
 
 # Shorter real waits are put off, since an event loop cannot keep them.
 _STEP_S = 0.005
