@@ -36,6 +36,7 @@ from edge_twin.signing import (
 )
 from edge_twin_models import development_key
 from tests.bundle_forgery import MEMBERS, SHIPPED, SITE, STRANGER, TRUSTED, refusal, signed, zipped
+from tests.spoilt_bundles import reason_of
 
 # --- what is right --------------------------------------------------------------------------------
 
@@ -265,20 +266,14 @@ def test_a_wrong_checksum_is_refused() -> None:
 # --- keys -----------------------------------------------------------------------------------------
 
 
-def key_refusal(read: Callable[[], object]) -> str:
-    with pytest.raises(BundleError) as caught:
-        read()
-    return caught.value.reason
-
-
 def test_a_signing_key_survives_its_file_and_is_never_shown(tmp_path: Path) -> None:
     key, path = SigningKey.generate('a "clinic"\n'), tmp_path / "key.toml"
     key.save(path)
     loaded = SigningKey.load(path)
     assert (loaded.private, loaded.name) == (key.private, "a clinic")
     assert key.private.hex() not in repr(key)
-    assert key_refusal(lambda: key.save(path)) == "key_exists"
-    assert key_refusal(lambda: key.save(tmp_path / "absent" / "key.toml")) == "key_unreadable"
+    assert reason_of(lambda: key.save(path)) == "key_exists"
+    assert reason_of(lambda: key.save(tmp_path / "absent" / "key.toml")) == "key_unreadable"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX permissions")
@@ -287,7 +282,7 @@ def test_a_key_that_others_may_read_is_refused(tmp_path: Path) -> None:
     SITE.save(path)
     assert path.stat().st_mode & 0o777 == 0o600
     os.chmod(path, 0o640)  # noqa: PTH101 - the mistake under test
-    assert key_refusal(lambda: SigningKey.load(path)) == "key_permissions"
+    assert reason_of(lambda: SigningKey.load(path)) == "key_permissions"
 
 
 @pytest.mark.parametrize(
@@ -304,8 +299,8 @@ def test_a_key_file_that_does_not_fit_is_refused(tmp_path: Path, change: Callabl
     path = tmp_path / "key.toml"
     SITE.save(path)
     path.write_text(change(path.read_text(encoding="utf-8")), encoding="utf-8")
-    assert key_refusal(lambda: SigningKey.load(path)) == "key_malformed"
-    assert key_refusal(lambda: SigningKey.load(tmp_path / "absent")) == "key_unreadable"
+    assert reason_of(lambda: SigningKey.load(path)) == "key_malformed"
+    assert reason_of(lambda: SigningKey.load(tmp_path / "absent")) == "key_unreadable"
 
 
 def store(profile: str, public: str) -> str:
@@ -324,4 +319,4 @@ def test_a_trust_store_is_read_or_refused(tmp_path: Path) -> None:
         (store(PRODUCTION, DEVELOPMENT_PUBLIC_KEY.hex()), "development_key"),
     ):
         path.write_text(text, encoding="utf-8")
-        assert key_refusal(lambda: TrustedKeys.load(path)) == reason
+        assert reason_of(lambda: TrustedKeys.load(path)) == reason
