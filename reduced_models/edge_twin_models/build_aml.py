@@ -5,9 +5,7 @@ The same sources give the same bytes; what is measured against the teacher is ro
 
 from __future__ import annotations
 
-import hashlib
 import io
-import json
 import math
 from pathlib import Path
 from typing import Any
@@ -31,7 +29,7 @@ from edge_twin_models.jost import (
     simulate_m3,
 )
 from edge_twin_models.jost_graph import build_graph
-from edge_twin_models.releasing import main
+from edge_twin_models.releasing import main, with_manifest, write_files
 
 Floats = NDArray[np.float64]
 
@@ -81,17 +79,13 @@ def reduced(patient: Patient, doses: list[DoseEvent], times: Floats, max_step_da
 
 def build(directory: Path, certificate: dict[str, float | int] | None = None) -> None:
     """Write the bundle; the certificate is measured when None."""
-    directory.mkdir(parents=True, exist_ok=True)
     certificate = certificate or certify()
     contents = {
         "card.md": _card(certificate).encode(),
         "golden.npz": golden_vectors(),
         "model.onnx": build_graph(BUNDLE_ID, KWBC_PER_DAY),
     }
-    manifest = _manifest(certificate, contents)
-    contents["manifest.json"] = (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode()
-    for name, content in contents.items():
-        (directory / name).write_bytes(content)
+    write_files(directory, with_manifest(_manifest(certificate), contents))
 
 
 def golden_vectors() -> bytes:
@@ -143,7 +137,7 @@ def _eight_figures(values: Floats) -> Floats:
     return np.array([float(f"{value:.8g}") for value in values.ravel()]).reshape(values.shape)
 
 
-def _manifest(certificate: dict[str, float | int], contents: dict[str, bytes]) -> dict[str, Any]:
+def _manifest(certificate: dict[str, float | int]) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "id": BUNDLE_ID,
@@ -189,7 +183,6 @@ def _manifest(certificate: dict[str, float | int], contents: dict[str, bytes]) -
         "engines": ["onnxruntime", "numpy"],
         "certificate": certificate,
         "card": "card.md",
-        "files": {name: hashlib.sha256(content).hexdigest() for name, content in sorted(contents.items())},
     }
 
 

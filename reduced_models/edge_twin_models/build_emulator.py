@@ -6,13 +6,10 @@ runs and certifies on others.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -36,7 +33,7 @@ from edge_twin_models.emulator_train import (
 )
 from edge_twin_models.network import Layers
 from edge_twin_models.network_graph import network_graph
-from edge_twin_models.releasing import main
+from edge_twin_models.releasing import main, opened, with_manifest, write_files
 from edge_twin_models.teacher import Teacher
 
 Floats = NDArray[np.float64]
@@ -118,9 +115,7 @@ class MomentEmulator:
 
 def build(directory: Path, plan: EmulatorPlan | None = None, executor: Executor | None = None) -> None:
     """Write the bundle and check that it opens; files of the same names are replaced."""
-    directory.mkdir(parents=True, exist_ok=True)
-    for name, content in MomentEmulator(plan, executor).reduce(ResistantClone()).items():
-        (directory / name).write_bytes(content)
+    write_files(directory, MomentEmulator(plan, executor).reduce(ResistantClone()))
     Emulator(load_bundle(directory))
 
 
@@ -134,8 +129,7 @@ def bundle_files(parts: _Parts) -> Mapping[str, bytes]:
         "model.tflite": litert_bytes(parts.arrays),
         "weights.npz": npz_bytes(parts.arrays),
     }
-    manifest["files"] = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(contents.items())}
-    return {**contents, "manifest.json": (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode()}
+    return with_manifest(manifest, contents)
 
 
 def _singles(layers: Layers) -> dict[str, Singles]:
@@ -154,10 +148,7 @@ def _normal_shape() -> Shape:
 
 def _opened(parts: _Parts) -> tuple[Emulator, NumpyNetwork]:
     """The bundle so far, read as a device would."""
-    with TemporaryDirectory() as name:
-        for file, content in bundle_files(parts).items():
-            (Path(name) / file).write_bytes(content)
-        emulator = Emulator(load_bundle(Path(name)))
+    emulator = Emulator(opened(bundle_files(parts)))
     return emulator, NumpyNetwork(emulator.arrays)
 
 

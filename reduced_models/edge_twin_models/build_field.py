@@ -6,19 +6,16 @@ bands on fresh runs and certifies on others. Needs scipy and onnx, no PyTorch.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_twin.bundle import SCHEMA, Bundle, load_bundle
+from edge_twin.bundle import SCHEMA, load_bundle
 from edge_twin.engines.numpy_field import NumpyField, ReducedOperators
 from edge_twin.errors import BundleError
 from edge_twin.field import REACTION_DIFFUSION_POD, FieldBand, FieldModel
@@ -47,7 +44,7 @@ from edge_twin_models.field_teacher import (
     GliomaField,
 )
 from edge_twin_models.galerkin import FieldBasis, decompose_fields, project_equation
-from edge_twin_models.releasing import main
+from edge_twin_models.releasing import main, opened, with_manifest, write_files
 from edge_twin_models.teacher import Teacher
 
 Floats = NDArray[np.float64]
@@ -156,13 +153,6 @@ def build(directory: Path, plan: FieldPlan | None = None, executor: Executor | N
     FieldModel(load_bundle(directory))
 
 
-def write_files(directory: Path, contents: Mapping[str, bytes]) -> None:
-    """The files of a bundle directory, which is made when absent."""
-    directory.mkdir(parents=True, exist_ok=True)
-    for name, content in contents.items():
-        (directory / name).write_bytes(content)
-
-
 def bundle_files(parts: _Parts) -> Mapping[str, bytes]:
     """All files of the bundle, ``manifest.json`` included."""
     manifest = _manifest(parts)
@@ -172,16 +162,12 @@ def bundle_files(parts: _Parts) -> Mapping[str, bytes]:
         "golden.npz": parts.golden,
         "model.onnx": field_graph(parts.operators, BUNDLE_ID),
     }
-    manifest["files"] = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(contents.items())}
-    return {**contents, "manifest.json": (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode()}
+    return with_manifest(manifest, contents)
 
 
 def _opened(parts: _Parts) -> tuple[FieldModel, NumpyField]:
     """The bundle so far, read as a device would."""
-    with TemporaryDirectory() as name:
-        write_files(Path(name), bundle_files(parts))
-        bundle: Bundle = load_bundle(Path(name))
-    model = FieldModel(bundle)
+    model = FieldModel(opened(bundle_files(parts)))
     return model, NumpyField(model.operators)
 
 

@@ -6,9 +6,7 @@ The same sources give the same bytes; what is measured against the teacher is ro
 from __future__ import annotations
 
 import argparse
-import hashlib
 import io
-import json
 import math
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -49,6 +47,7 @@ from edge_twin_models.quartino_gcsf import (
     simulate_patient,
 )
 from edge_twin_models.quartino_graph import build_graph
+from edge_twin_models.releasing import with_manifest, write_files
 
 Floats = NDArray[np.float64]
 
@@ -102,7 +101,6 @@ def build(directory: Path, certificate: Mapping[str, float | int] | None = None)
         directory: made when absent; files of the same names are replaced.
         certificate: measured earlier from the same sources; measured now when None (about a minute).
     """
-    directory.mkdir(parents=True, exist_ok=True)
     certificate = certificate or certify()
     manifest = _manifest(certificate)
     contents = {
@@ -110,10 +108,7 @@ def build(directory: Path, certificate: Mapping[str, float | int] | None = None)
         "golden.npz": golden_vectors(),
         "model.onnx": build_graph(BUNDLE_ID, KINETICS),
     }
-    manifest["files"] = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(contents.items())}
-    contents["manifest.json"] = (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode()
-    for name, content in contents.items():
-        (directory / name).write_bytes(content)
+    write_files(directory, with_manifest(manifest, contents))
 
 
 def golden_vectors() -> bytes:

@@ -6,9 +6,7 @@ lengths) is rounded up to one figure, so that the last bits of a processor's ari
 
 from __future__ import annotations
 
-import hashlib
 import io
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -37,7 +35,7 @@ from edge_twin_models.friberg import (
     simulate_patient,
 )
 from edge_twin_models.friberg_graph import build_graph
-from edge_twin_models.releasing import main
+from edge_twin_models.releasing import main, with_manifest, write_files
 
 Floats = NDArray[np.float64]
 
@@ -134,7 +132,6 @@ def build(directory: Path, certificate: Certificate | None = None) -> None:
         directory: made when absent; files of the same names are replaced.
         certificate: measured earlier from the same sources; measured now when None (about a minute).
     """
-    directory.mkdir(parents=True, exist_ok=True)
     certificate = certificate or certify()
     contents = {
         "card.md": card(
@@ -143,10 +140,7 @@ def build(directory: Path, certificate: Certificate | None = None) -> None:
         "golden.npz": golden_vectors(),
         "model.onnx": build_graph(BUNDLE_ID),
     }
-    manifest = manifest_document(certificate, contents)
-    contents["manifest.json"] = (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode()
-    for name, content in contents.items():
-        (directory / name).write_bytes(content)
+    write_files(directory, with_manifest(manifest_document(certificate), contents))
 
 
 def golden_vectors() -> bytes:
@@ -162,8 +156,8 @@ def golden_vectors() -> bytes:
     return buffer.getvalue()
 
 
-def manifest_document(certificate: Certificate, contents: Mapping[str, bytes]) -> dict[str, Any]:
-    """The manifest as JSON data; ``files`` holds the SHA-256 of every other file."""
+def manifest_document(certificate: Certificate) -> dict[str, Any]:
+    """The manifest as JSON data, without ``files``."""
     return {
         "schema": SCHEMA,
         "id": BUNDLE_ID,
@@ -196,7 +190,6 @@ def manifest_document(certificate: Certificate, contents: Mapping[str, bytes]) -
         "engines": ["onnxruntime", "numpy"],
         "certificate": certificate.as_json(),
         "card": "card.md",
-        "files": {name: hashlib.sha256(content).hexdigest() for name, content in sorted(contents.items())},
     }
 
 

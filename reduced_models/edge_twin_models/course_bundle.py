@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,6 +19,7 @@ from edge_twin_models.certify import CourseCertificate
 from edge_twin_models.course_export import litert_bytes, npz_bytes, onnx_bytes
 from edge_twin_models.course_recipes import CourseRecipe
 from edge_twin_models.design import CourseSample, CourseSpace, course_doses, course_sample
+from edge_twin_models.releasing import with_manifest
 from edge_twin_models.teacher import Teacher, TeacherParameter
 
 Floats = NDArray[np.float64]
@@ -45,9 +44,7 @@ def bundle_files(
         "weights.npz": npz_bytes(arrays),
     }
     manifest = _manifest(teacher, student, recipe, measured)
-    manifest["files"] = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(contents.items())}
-    contents["manifest.json"] = (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode()
-    return contents
+    return with_manifest(manifest, contents)
 
 
 def bundle_id(teacher: Teacher) -> str:

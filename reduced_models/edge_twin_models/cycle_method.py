@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -27,6 +26,7 @@ from edge_twin_models.cycle_design import CYCLES
 from edge_twin_models.cycle_export import litert_bytes, onnx_bytes
 from edge_twin_models.cycle_recipes import RECIPES, CycleRecipe
 from edge_twin_models.cycle_train import npz_bytes, train
+from edge_twin_models.releasing import with_manifest
 from edge_twin_models.teacher import Teacher
 
 Floats = NDArray[np.float64]
@@ -155,8 +155,7 @@ def _files(  # noqa: PLR0913, PLR0917 - whose it is, how it was made, and what c
         "model.onnx": onnx_bytes(learned, bundle_id),
         "model.tflite": litert_bytes(learned),
     }
-    manifest["files"] = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
-    return files | {"manifest.json": (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode()}
+    return with_manifest(manifest, files)
 
 
 def _manifest(bundle_id: str, mechanistic: Bundle, recipe: CycleRecipe) -> dict[str, Any]:

@@ -5,12 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from onnx import TensorProto, helper, numpy_helper
+from numpy.typing import NDArray
+from onnx import helper
 
 from edge_twin.engines.numpy_field import PARAMETERS, STAGES, STEP_COLUMNS, ReducedOperators
-from edge_twin_models.graph_parts import index_tensors, model_bytes, node
+from edge_twin_models.graph_parts import (
+    ELEMENT,
+    Carried,
+    PerStep,
+    index_tensors,
+    model_bytes,
+    node,
+    number_tensors,
+    scan_node,
+)
 
-_ELEMENT = TensorProto.DOUBLE
+Floats = NDArray[np.float64]
 
 
 def field_graph(operators: ReducedOperators, name: str) -> bytes:
@@ -29,11 +39,11 @@ def field_graph(operators: ReducedOperators, name: str) -> bytes:
         [*_outer_nodes(), _scan(size), node("Concat", "first_state later_states", "states", axis=0)],
         name,
         [
-            info("initial", _ELEMENT, ["n", size]),
-            info("log_parameters", _ELEMENT, ["n", len(PARAMETERS)]),
-            info("steps", _ELEMENT, ["k", STEP_COLUMNS]),
+            info("initial", ELEMENT, ["n", size]),
+            info("log_parameters", ELEMENT, ["n", len(PARAMETERS)]),
+            info("steps", ELEMENT, ["k", STEP_COLUMNS]),
         ],
-        [info("states", _ELEMENT, ["nodes", size, "n"])],
+        [info("states", ELEMENT, ["nodes", size, "n"])],
         initializer=_constants(operators),
     )
     return model_bytes(graph)
@@ -41,19 +51,20 @@ def field_graph(operators: ReducedOperators, name: str) -> bytes:
 
 def _constants(operators: ReducedOperators) -> list[Any]:
     first, second = np.triu_indices(operators.size)
-    values = {
+    values: dict[str, float | Floats] = {
         "diffusion_matrix": operators.diffusion,
         "quadratic": operators.quadratic,
-        "inverse_capacity": np.array([1.0 / operators.capacity]),
-        "inverse_ratio": np.array([1.0 / operators.alpha_beta_gy]),
-        "minus_half": np.array([-0.5]),
-        "one": np.array([1.0]),
+        "inverse_capacity": 1.0 / operators.capacity,
+        "inverse_ratio": 1.0 / operators.alpha_beta_gy,
+        "minus_half": -0.5,
+        "one": 1.0,
     }
     for index, (weight, ahead) in enumerate(STAGES):
-        values |= {f"weight_{index}": np.array([weight])} if weight else {}
-        values |= {f"ahead_{index}": np.array([ahead])} if ahead else {}
-    tensors = [numpy_helper.from_array(np.asarray(value, np.float64), key) for key, value in values.items()]
-    return tensors + index_tensors({"pair_first": first.tolist(), "pair_second": second.tolist(), "first_axis": [0]})
+        values |= {f"weight_{index}": weight} if weight else {}
+        values |= {f"ahead_{index}": ahead} if ahead else {}
+    return number_tensors(values) + index_tensors(
+        {"pair_first": first.tolist(), "pair_second": second.tolist(), "first_axis": [0]}
+    )
 
 
 def _outer_nodes() -> list[Any]:
@@ -71,7 +82,6 @@ def _outer_nodes() -> list[Any]:
 
 def _scan(size: int) -> Any:  # noqa: ANN401 - onnx has no types
     """One step; parameters and constants come from the outer graph."""
-    info = helper.make_tensor_value_info
     nodes = [
         node("Mul", "s exposure", "kill"),
         node("Mul", "kill minus_half", "log_half"),
@@ -89,25 +99,8 @@ def _scan(size: int) -> Any:  # noqa: ANN401 - onnx has no types
         node("Mul", "halved survival", "state_next"),
         node("Identity", "state_next", "state_seen"),
     ]
-    body = helper.make_graph(
-        nodes,
-        "step",
-        [
-            info("state", _ELEMENT, [size, "n"]),
-            info("days", _ELEMENT, [1]),
-            info("exposure", _ELEMENT, [1]),
-            info("gray", _ELEMENT, [1]),
-        ],
-        [info("state_next", _ELEMENT, [size, "n"]), info("state_seen", _ELEMENT, [size, "n"])],
-    )
-    return helper.make_node(
-        "Scan",
-        ["start", "lengths", "exposures", "grays"],
-        ["state_end", "later_states"],
-        name="scan",
-        body=body,
-        num_scan_inputs=STEP_COLUMNS,
-    )
+    steps = {"days": PerStep("lengths"), "exposure": PerStep("exposures"), "gray": PerStep("grays")}
+    return scan_node(nodes, {"state": Carried("start", size)}, steps, ("state_seen", "later_states"))
 
 
 def _stage(index: int) -> list[Any]:

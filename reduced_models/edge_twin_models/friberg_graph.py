@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
 
 from edge_twin.engines.numpy_friberg import (
     CIRCULATING_FLOOR,
@@ -21,7 +20,18 @@ from edge_twin.engines.numpy_friberg import (
     HOURS_PER_DAY,
     TRANSIT_RATE_COUNT,
 )
-from edge_twin_models.graph_parts import index_tensors, model_bytes, node
+from edge_twin_models.graph_parts import (
+    ELEMENT,
+    Carried,
+    PerStep,
+    count_nodes,
+    counts_model,
+    growth_nodes,
+    index_tensors,
+    node,
+    number_tensors,
+    scan_node,
+)
 
 _ORDERS = 4
 _CHAIN = 4
@@ -47,7 +57,7 @@ def chain_polynomials() -> Floats:
     return np.stack(blocks)
 
 
-def build_graph(name: str, *, element: int = TensorProto.DOUBLE) -> bytes:
+def build_graph(name: str, *, element: int = ELEMENT) -> bytes:
     """Serialised model, deterministic bytes.
 
     Inputs: ``log_parameters`` [n, 4], ``steps`` [k, 2] (k >= 1). Output: ``counts`` [k + 1, n] in 10*9/L.
@@ -56,48 +66,33 @@ def build_graph(name: str, *, element: int = TensorProto.DOUBLE) -> bytes:
         name: of the graph.
         element: ONNX element type of all tensors; see ``onnxruntime_engine`` on why it is double.
     """
-    constants = _Constants(element)
-    nodes = [*_parameter_nodes(), *_step_nodes(), _scan_node(element), *_output_nodes()]
-    graph = helper.make_graph(
-        nodes,
-        name,
-        [
-            helper.make_tensor_value_info("log_parameters", element, ["n", 4]),
-            helper.make_tensor_value_info("steps", element, ["k", 2]),
-        ],
-        [helper.make_tensor_value_info("counts", element, ["nodes", "n"])],
-        initializer=constants.tensors,
-    )
-    return model_bytes(graph)
+    nodes = [*_parameter_nodes(), *_step_nodes(), _steps_node(element), *count_nodes("fraction", "circ0")]
+    return counts_model(name, nodes, _constants(element), (4, 2), element)
 
 
-class _Constants:
+def _constants(element: int) -> list[Any]:
     """Named initialisers of one element type."""
-
-    def __init__(self, element: int) -> None:
-        self._dtype = helper.tensor_dtype_to_np_dtype(element)
-        values: dict[str, Floats] = {
-            "transit_hours": np.array([TRANSIT_RATE_COUNT * HOURS_PER_DAY]),
-            "exponents_members": np.arange(_ORDERS + 1.0).reshape(-1, 1),
-            "exponents_steps": np.arange(_ORDERS + 1.0).reshape(1, -1),
-            "half": np.array([0.5]),
-            "floor": np.array([CIRCULATING_FLOOR]),
-            "polynomials": chain_polynomials().reshape(-1, 3 + _CHAIN),
-        }
-        shapes = {
-            "members_shape": [_ORDERS + 1, 1, -1],
-            "steps_shape": [-1, _ORDERS + 1, 1, 1],
-            "terms_shape": [_ORDERS + 1, _CHAIN, -1],
-            "first_axis": [0],
-            "last_axis": [1],
-            "zero": [0],
-            "one": [1],
-            "two": [2],
-            "three": [3],
-            "four": [4],
-        }
-        self.tensors = [numpy_helper.from_array(v.astype(self._dtype), k) for k, v in values.items()]
-        self.tensors += index_tensors(shapes)
+    values: dict[str, float | Floats] = {
+        "transit_hours": TRANSIT_RATE_COUNT * HOURS_PER_DAY,
+        "exponents_members": np.arange(_ORDERS + 1.0).reshape(-1, 1),
+        "exponents_steps": np.arange(_ORDERS + 1.0).reshape(1, -1),
+        "half": 0.5,
+        "floor": CIRCULATING_FLOOR,
+        "polynomials": chain_polynomials().reshape(-1, 3 + _CHAIN),
+    }
+    shapes = {
+        "members_shape": [_ORDERS + 1, 1, -1],
+        "steps_shape": [-1, _ORDERS + 1, 1, 1],
+        "terms_shape": [_ORDERS + 1, _CHAIN, -1],
+        "first_axis": [0],
+        "last_axis": [1],
+        "zero": [0],
+        "one": [1],
+        "two": [2],
+        "three": [3],
+        "four": [4],
+    }
+    return number_tensors(values, element) + index_tensors(shapes)
 
 
 def _parameter_nodes() -> list[Any]:
@@ -127,9 +122,8 @@ def _step_nodes() -> list[Any]:
     ]
 
 
-def _scan_node(element: int) -> Any:  # noqa: ANN401 - onnx has no types
+def _steps_node(element: int) -> Any:  # noqa: ANN401 - onnx has no types
     """One step; parameters and constants come from the outer graph."""
-    info = helper.make_tensor_value_info
     nodes = [
         node("Mul", "ktr duration", "transits"),
         # Feedback half a step ahead.
@@ -154,9 +148,7 @@ def _scan_node(element: int) -> Any:  # noqa: ANN401 - onnx has no types
         node("Sub", "transits killed", "net_transits"),
         node("Mul", "feedback net_transits", "gain"),
         node("Sub", "gain transits", "growth"),
-        node("Mul", "growth half", "half_growth"),
-        node("Add", "log_proliferating half_growth", "log_middle"),
-        node("Add", "log_middle half_growth", "log_proliferating_next"),
+        *growth_nodes("log_proliferating"),
         node("Exp", "log_proliferating", "proliferating"),
         node("Exp", "log_middle", "middle"),
         node("Exp", "log_proliferating_next", "proliferating_next"),
@@ -169,36 +161,10 @@ def _scan_node(element: int) -> Any:  # noqa: ANN401 - onnx has no types
         node("ReduceSum", "weighted first_axis", "chain_next", keepdims=0),
         node("Slice", "chain_next three four first_axis", "fraction"),
     ]
-    body = helper.make_graph(
-        nodes,
-        "step",
-        [
-            info("log_proliferating", element, [1, "n"]),
-            info("chain", element, [_CHAIN, "n"]),
-            info("duration", element, [1]),
-            info("exposure", element, [1]),
-            info("step_powers", element, [_ORDERS + 1, 1, 1]),
-        ],
-        [
-            info("log_proliferating_next", element, [1, "n"]),
-            info("chain_next", element, [_CHAIN, "n"]),
-            info("fraction", element, [1, "n"]),
-        ],
-    )
-    return helper.make_node(
-        "Scan",
-        ["nothing", "chain_start", "durations", "exposures", "duration_powers"],
-        ["log_proliferating_end", "chain_end", "fractions"],
-        name="scan",
-        body=body,
-        num_scan_inputs=3,
-    )
-
-
-def _output_nodes() -> list[Any]:
-    """Fractions [k, 1, n] to counts [k + 1, n], baseline first."""
-    return [
-        node("Squeeze", "fractions last_axis", "fraction_rows"),
-        node("Concat", "baseline fraction_rows", "all_fractions", axis=0),
-        node("Mul", "all_fractions circ0", "counts"),
-    ]
+    states = {"log_proliferating": Carried("nothing"), "chain": Carried("chain_start", _CHAIN)}
+    steps = {
+        "duration": PerStep("durations"),
+        "exposure": PerStep("exposures"),
+        "step_powers": PerStep("duration_powers", [_ORDERS + 1, 1, 1]),
+    }
+    return scan_node(nodes, states, steps, ("fraction", "fractions"), element)

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
 
 from edge_twin.concentration import QUADRATURE_WEIGHTS
 from edge_twin.engines.numpy_jost import (
@@ -17,9 +16,17 @@ from edge_twin.engines.numpy_jost import (
     TRANSIT_ORDER,
     TRANSIT_TABLE,
 )
-from edge_twin_models.graph_parts import index_tensors, model_bytes, node
-
-ELEMENT = TensorProto.DOUBLE  # as in the numpy engine; see ``onnxruntime_engine`` on single precision
+from edge_twin_models.graph_parts import (
+    Carried,
+    PerStep,
+    count_nodes,
+    counts_model,
+    growth_nodes,
+    index_tensors,
+    node,
+    number_tensors,
+    scan_node,
+)
 
 Floats = NDArray[np.float64]
 
@@ -33,30 +40,23 @@ def build_graph(name: str, kwbc_per_day: float) -> bytes:
         name: of the graph.
         kwbc_per_day: loss rate of circulating leukocytes, 1/d.
     """
-    info = helper.make_tensor_value_info
-    graph = helper.make_graph(
-        [*_parameter_nodes(), *_step_nodes(), _scan_node(), *_output_nodes()],
-        name,
-        [info("log_parameters", ELEMENT, ["n", 4]), info("steps", ELEMENT, ["k", STEP_COLUMNS])],
-        [info("counts", ELEMENT, ["nodes", "n"])],
-        initializer=_constants(kwbc_per_day),
-    )
-    return model_bytes(graph)
+    nodes = [*_parameter_nodes(), *_step_nodes(), _steps_node(), *count_nodes("share", "wbc0")]
+    return counts_model(name, nodes, _constants(kwbc_per_day), (4, STEP_COLUMNS))
 
 
 def _constants(kwbc_per_day: float) -> list[Any]:
     """Named initialisers."""
-    values: dict[str, Floats] = {
-        "kwbc": np.array([kwbc_per_day]),
+    values: dict[str, float | Floats] = {
+        "kwbc": kwbc_per_day,
         "loss_powers": np.arange(float(LOSS_ORDER)).reshape(1, -1),
         "transit_powers": np.arange(float(TRANSIT_ORDER)).reshape(-1, 1),
         "step_table": STEP_TABLE,
         "transit_table": TRANSIT_TABLE.reshape(-1, 4),
         "weights": QUADRATURE_WEIGHTS.reshape(1, -1),
-        "unity": np.array([1.0]),
-        "nought": np.array([0.0]),
-        "half": np.array([0.5]),
-        "floor": np.array([CIRCULATING_FLOOR]),
+        "unity": 1.0,
+        "nought": 0.0,
+        "half": 0.5,
+        "floor": CIRCULATING_FLOOR,
     }
     shapes = {
         "powers_shape": [TRANSIT_ORDER, 1, -1],
@@ -69,8 +69,7 @@ def _constants(kwbc_per_day: float) -> list[Any]:
         "two": [2],
         "all_columns": [STEP_COLUMNS],
     }
-    tensors = [numpy_helper.from_array(np.asarray(v, np.float64), k) for k, v in values.items()]
-    return tensors + index_tensors(shapes)
+    return number_tensors(values) + index_tensors(shapes)
 
 
 def _parameter_nodes() -> list[Any]:
@@ -130,9 +129,7 @@ def _growth_nodes() -> list[Any]:
         node("Mul", "surplus mean_room", "driven_surplus"),
         node("Sub", "driven_surplus mean_effect", "rate"),
         node("Mul", "rate passed", "growth"),
-        node("Mul", "growth half", "half_growth"),
-        node("Add", "log_pool half_growth", "log_middle"),
-        node("Add", "log_middle half_growth", "log_pool_next"),
+        *growth_nodes("log_pool"),
         node("Exp", "log_middle", "pool_middle"),
         node("Exp", "log_pool_next", "pool_next"),
     ]
@@ -159,33 +156,13 @@ def _maturing_nodes() -> list[Any]:
     ]
 
 
-def _scan_node() -> Any:  # noqa: ANN401 - onnx has no types
+def _steps_node() -> Any:  # noqa: ANN401 - onnx has no types
     """One step; parameters and constants come from the outer graph."""
-
-    def row(name: str) -> Any:  # noqa: ANN401 - onnx has no types
-        return helper.make_tensor_value_info(name, ELEMENT, [1, "n"])
-
-    def vector(name: str, length: int) -> Any:  # noqa: ANN401 - onnx has no types
-        return helper.make_tensor_value_info(name, ELEMENT, [length])
-
-    states = ("log_pool", "pool", "transit", "circulating")
-    inputs = [*map(row, states), vector("duration", 1), vector("drug_points", STEP_COLUMNS - 1), vector("response", 7)]
-    outputs = [*(row(f"{state}_next") for state in states), row("share")]
-    body = helper.make_graph([*_feedback_nodes(), *_growth_nodes(), *_maturing_nodes()], "step", inputs, outputs)
-    return helper.make_node(
-        "Scan",
-        ["nothing", "baseline", "baseline", "baseline", "durations", "drug", "responses"],
-        ["log_pool_end", "pool_end", "transit_end", "circulating_end", "shares"],
-        name="scan",
-        body=body,
-        num_scan_inputs=3,
-    )
-
-
-def _output_nodes() -> list[Any]:
-    """Shares [k, 1, n] to counts [k + 1, n], baseline first."""
-    return [
-        node("Squeeze", "shares last_axis", "share_rows"),
-        node("Concat", "baseline share_rows", "all_shares", axis=0),
-        node("Mul", "all_shares wbc0", "counts"),
-    ]
+    nodes = [*_feedback_nodes(), *_growth_nodes(), *_maturing_nodes()]
+    states = {"log_pool": Carried("nothing")} | dict.fromkeys(("pool", "transit", "circulating"), Carried("baseline"))
+    steps = {
+        "duration": PerStep("durations"),
+        "drug_points": PerStep("drug", [STEP_COLUMNS - 1]),
+        "response": PerStep("responses", [7]),
+    }
+    return scan_node(nodes, states, steps)

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-from onnx import TensorProto, helper, numpy_helper
-
 from edge_twin.engines.numpy_quartino import (
     CHAIN,
     CIRCULATING_FLOOR,
@@ -15,9 +12,17 @@ from edge_twin.engines.numpy_quartino import (
     STEP_COLUMNS,
     FactorKinetics,
 )
-from edge_twin_models.graph_parts import index_tensors, model_bytes, node
-
-ELEMENT = TensorProto.DOUBLE  # as in the numpy engine; see ``onnxruntime_engine`` on single precision
+from edge_twin_models.graph_parts import (
+    Carried,
+    PerStep,
+    count_nodes,
+    counts_model,
+    growth_nodes,
+    index_tensors,
+    node,
+    number_tensors,
+    scan_node,
+)
 
 
 def build_graph(name: str, kinetics: FactorKinetics) -> bytes:
@@ -29,15 +34,8 @@ def build_graph(name: str, kinetics: FactorKinetics) -> bytes:
         name: of the graph.
         kinetics: what all patients share.
     """
-    info = helper.make_tensor_value_info
-    graph = helper.make_graph(
-        [*_parameter_nodes(), *_step_nodes(), _scan_node(), *_output_nodes()],
-        name,
-        [info("log_parameters", ELEMENT, ["n", len(PARAMETERS)]), info("steps", ELEMENT, ["k", STEP_COLUMNS])],
-        [info("counts", ELEMENT, ["nodes", "n"])],
-        initializer=_constants(kinetics),
-    )
-    return model_bytes(graph)
+    nodes = [*_parameter_nodes(), *_step_nodes(), _steps_node(), *count_nodes("share", "circ0")]
+    return counts_model(name, nodes, _constants(kinetics), (len(PARAMETERS), STEP_COLUMNS))
 
 
 def _constants(kinetics: FactorKinetics) -> list[Any]:
@@ -54,8 +52,7 @@ def _constants(kinetics: FactorKinetics) -> list[Any]:
         "floor": CIRCULATING_FLOOR,
     }
     bounds = {"b0": [0], "b1": [1], "b2": [2], "b3": [3], "b4": [4], "b5": [CHAIN]}
-    tensors = [numpy_helper.from_array(np.array([value]), key) for key, value in values.items()]
-    return tensors + index_tensors({**bounds, "first_axis": [0], "last_axis": [1]})
+    return number_tensors(values) + index_tensors({**bounds, "first_axis": [0], "last_axis": [1]})
 
 
 def _parameter_nodes() -> list[Any]:
@@ -130,9 +127,7 @@ def _growth_nodes() -> list[Any]:
         node("Mul", "speed duration", "leaving"),
         node("Sub", "gain leaving", "balance"),
         node("Mul", "balance ktr", "growth"),
-        node("Mul", "growth half", "half_growth"),
-        node("Add", "log_pool half_growth", "log_middle"),
-        node("Add", "log_middle half_growth", "log_pool_next"),
+        *growth_nodes("log_pool"),
         node("Exp", "log_pool", "pool"),
         node("Exp", "log_middle", "pool_middle"),
         node("Exp", "log_pool_next", "pool_next"),
@@ -183,32 +178,9 @@ def _change_nodes(trial: str, pulse: str, slopes: str) -> list[Any]:
     ]
 
 
-def _scan_node() -> Any:  # noqa: ANN401 - onnx has no types
+def _steps_node() -> Any:  # noqa: ANN401 - onnx has no types
     """One step; parameters and constants come from the outer graph."""
-
-    def rows(name: str, count: int = 1) -> Any:  # noqa: ANN401 - onnx has no types
-        return helper.make_tensor_value_info(name, ELEMENT, [count, "n"])
-
-    def scalar(name: str) -> Any:  # noqa: ANN401 - onnx has no types
-        return helper.make_tensor_value_info(name, ELEMENT, [1])
-
-    inputs = [rows("log_pool"), rows("factor"), rows("chain", CHAIN), *map(scalar, ("duration", "exposure", "given"))]
-    outputs = [rows("log_pool_next"), rows("factor_next"), rows("chain_next", CHAIN), rows("share")]
-    body = helper.make_graph([*_factor_nodes(), *_growth_nodes(), *_chain_nodes()], "step", inputs, outputs)
-    return helper.make_node(
-        "Scan",
-        ["nothing", "baseline", "chain_start", "durations", "exposures", "givens"],
-        ["log_pool_end", "factor_end", "chain_end", "shares"],
-        name="scan",
-        body=body,
-        num_scan_inputs=3,
-    )
-
-
-def _output_nodes() -> list[Any]:
-    """Shares [k, 1, n] to counts [k + 1, n], baseline first."""
-    return [
-        node("Squeeze", "shares last_axis", "share_rows"),
-        node("Concat", "baseline share_rows", "all_shares", axis=0),
-        node("Mul", "all_shares circ0", "counts"),
-    ]
+    nodes = [*_factor_nodes(), *_growth_nodes(), *_chain_nodes()]
+    states = {"log_pool": Carried("nothing"), "factor": Carried("baseline"), "chain": Carried("chain_start", CHAIN)}
+    steps = {"duration": PerStep("durations"), "exposure": PerStep("exposures"), "given": PerStep("givens")}
+    return scan_node(nodes, states, steps)

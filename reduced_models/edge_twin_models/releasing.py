@@ -1,16 +1,51 @@
-"""The last step of every build: the files, checked and signed, become the archive NAME.etb."""
+"""The last steps of every build: the manifest, the directory, and the checked and signed archive NAME.etb."""
 
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
+from edge_twin.archive import MANIFEST
+from edge_twin.bundle import Bundle, load_bundle
 from edge_twin.release import SUFFIX, signed_archive
 from edge_twin.signing import SigningKey
 from edge_twin_models import development_key, shipped_archive
+
+
+def with_manifest(manifest: Mapping[str, Any], contents: Mapping[str, bytes]) -> dict[str, bytes]:
+    """All files of a bundle.
+
+    Args:
+        manifest: JSON data; its ``files`` is set to the SHA-256 of every other file.
+        contents: the other files by name.
+    """
+    files = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(contents.items())}
+    document = json.dumps({**manifest, "files": files}, indent=2, ensure_ascii=False)
+    return {**contents, MANIFEST: (document + "\n").encode()}
+
+
+def write_files(directory: Path, contents: Mapping[str, bytes]) -> None:
+    """The files of a bundle directory, which is made when absent; files of the same names are replaced."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for name, content in contents.items():
+        (directory / name).write_bytes(content)
+
+
+def opened(contents: Mapping[str, bytes]) -> Bundle:
+    """The bundle of these files, unsigned, read as a device would.
+
+    Raises:
+        BundleError: whatever ``load_bundle`` refuses.
+    """
+    with tempfile.TemporaryDirectory() as directory:
+        write_files(Path(directory), contents)
+        return load_bundle(Path(directory))
 
 
 def release(build: Callable[[Path], object], archive: Path, key: SigningKey) -> None:

@@ -5,16 +5,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-import json
 import os
 import struct
 import sys
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -26,7 +24,6 @@ from edge_twin.bundle import load_bundle, open_bundle
 from edge_twin.errors import BundleError
 from edge_twin.release import signed_archive
 from edge_twin.signing import (
-    BUNDLE_TYPE,
     DEVELOPMENT,
     DEVELOPMENT_PUBLIC_KEY,
     DEVELOPMENT_TRUST,
@@ -37,43 +34,9 @@ from edge_twin.signing import (
     TrustedKeys,
     pre_authentication_encoding,
 )
-from edge_twin_models import bundle_path, development_key
-
-SHIPPED = bundle_path("neutropenia").read_bytes()
-MEMBERS = unpack(SHIPPED)
-SITE = SigningKey("clinic", bytes(range(32)))
-STRANGER = SigningKey("stranger", bytes(range(1, 33)))
-TRUSTED = TrustedKeys(PRODUCTION, (SITE.trusted,))
-Change = Callable[[dict[str, Any]], object]
-
-
-def refusal(content: bytes, trusted: TrustedKeys = TRUSTED, now: datetime | None = None) -> str:
-    with pytest.raises(BundleError) as caught:
-        open_bundle(content, trusted, now)
-    return caught.value.reason
-
-
-def signed(members: Mapping[str, bytes], change: Change = lambda _: None, key: SigningKey = SITE) -> bytes:
-    """The members with another manifest, correctly signed by ``key``."""
-    document = json.loads(members[MANIFEST])
-    change(document)
-    manifest = json.dumps(document).encode()
-    return pack({**members, MANIFEST: manifest, SIGNATURE: key.sign(BUNDLE_TYPE, manifest)})
-
-
-def zipped(members: Mapping[str, bytes], **attributes: int) -> bytes:
-    """Written by Python's zipfile in the canonical order, with any attribute of its entries changed."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as file:
-        for name, content in members.items():
-            info = zipfile.ZipInfo(name)
-            info.create_system, info.create_version, info.extract_version = 3, 10, 10
-            info.external_attr = 0o100644 << 16
-            for attribute, value in attributes.items():
-                setattr(info, attribute, value)
-            file.writestr(info, content)
-    return buffer.getvalue()
-
+from edge_twin_models import development_key
+from tests.bundle_forgery import MEMBERS, SHIPPED, SITE, STRANGER, TRUSTED, refusal, signed, zipped
+from tests.spoilt_bundles import reason_of
 
 # --- what is right --------------------------------------------------------------------------------
 
@@ -160,10 +123,6 @@ def test_a_changed_manifest_is_refused_before_it_is_parsed() -> None:
     assert refusal(content, DEVELOPMENT_TRUST) == "signature_invalid"
 
 
-def test_a_strangers_signature_is_refused() -> None:
-    assert refusal(signed(MEMBERS, key=STRANGER)) == "signature_invalid"
-
-
 def test_a_signature_for_another_purpose_is_refused() -> None:
     content = pack({**MEMBERS, SIGNATURE: SITE.sign(GRANT_TYPE, MEMBERS[MANIFEST])})
     assert refusal(content) == "signature_invalid"
@@ -177,11 +136,6 @@ def test_the_signature_of_another_bundle_is_refused() -> None:
 @pytest.mark.parametrize("signature", [b"", b"x" * 63, b"x" * 65, MEMBERS[SIGNATURE] * 2])
 def test_a_signature_of_another_length_is_refused(signature: bytes) -> None:
     assert refusal(pack({**MEMBERS, SIGNATURE: signature})) == "signature_malformed"
-
-
-def test_an_unsigned_archive_is_refused() -> None:
-    unsigned = {name: content for name, content in MEMBERS.items() if name != SIGNATURE}
-    assert refusal(pack(unsigned)) == "signature_missing"
 
 
 def test_hz_bundle_02_production_refuses_the_development_key() -> None:
@@ -217,10 +171,6 @@ def test_the_public_half_is_that_of_rfc_8032() -> None:
 # --- a signer's bundle that is wrong in itself ----------------------------------------------------
 
 
-def test_an_extra_file_is_refused() -> None:
-    assert refusal(signed({**MEMBERS, "extra.py": b"import os"})) == "unlisted_file"
-
-
 @pytest.mark.parametrize("name", ["card.md", "golden.npz", "model.onnx", MANIFEST])
 def test_a_missing_file_is_refused(name: str) -> None:
     content = signed(MEMBERS) if name != MANIFEST else SHIPPED
@@ -251,10 +201,6 @@ def test_a_bundle_for_a_newer_runtime_is_refused(needed: str, refused: bool) -> 
         assert open_bundle(content, TRUSTED).id == "neutropenia"
 
 
-def test_a_malformed_manifest_is_refused_though_it_is_signed() -> None:
-    assert refusal(signed(MEMBERS, lambda d: d.update(version=0))) == "malformed"
-
-
 # --- containers that other tools can make ---------------------------------------------------------
 
 
@@ -279,29 +225,11 @@ def test_a_member_twice_is_refused() -> None:
     assert refusal(buffer.getvalue()) == "member_duplicate"
 
 
-def test_names_that_differ_only_in_case_are_refused() -> None:
-    assert refusal(zipped({**MEMBERS, "CARD.md": b""})) == "member_duplicate"
-
-
-def test_a_link_is_refused() -> None:
-    link = zipped({**MEMBERS, "zlink": b"/etc/passwd"}, external_attr=0o120777 << 16)
-    assert refusal(link) == "member_is_link"
-
-
 def test_too_many_members_are_refused() -> None:
     many = {f"file{n}": b"" for n in range(archive.MAX_MEMBERS + 1)}
     assert refusal(zipped(many)) == "too_many_members"
     with pytest.raises(BundleError, match="more than 64"):
         pack(many)
-
-
-def test_an_oversize_member_is_refused() -> None:
-    big = zipped({**MEMBERS, "big": bytes(archive.MAX_MEMBER_BYTES + 1)})
-    assert refusal(big) == "member_too_large"
-
-
-def test_an_oversize_archive_is_refused_before_anything_is_read() -> None:
-    assert refusal(bytes(archive.MAX_ARCHIVE_BYTES + 1)) == "archive_too_large"
 
 
 def test_a_size_that_lies_is_refused() -> None:
@@ -338,20 +266,14 @@ def test_a_wrong_checksum_is_refused() -> None:
 # --- keys -----------------------------------------------------------------------------------------
 
 
-def key_refusal(read: Callable[[], object]) -> str:
-    with pytest.raises(BundleError) as caught:
-        read()
-    return caught.value.reason
-
-
 def test_a_signing_key_survives_its_file_and_is_never_shown(tmp_path: Path) -> None:
     key, path = SigningKey.generate('a "clinic"\n'), tmp_path / "key.toml"
     key.save(path)
     loaded = SigningKey.load(path)
     assert (loaded.private, loaded.name) == (key.private, "a clinic")
     assert key.private.hex() not in repr(key)
-    assert key_refusal(lambda: key.save(path)) == "key_exists"
-    assert key_refusal(lambda: key.save(tmp_path / "absent" / "key.toml")) == "key_unreadable"
+    assert reason_of(lambda: key.save(path)) == "key_exists"
+    assert reason_of(lambda: key.save(tmp_path / "absent" / "key.toml")) == "key_unreadable"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX permissions")
@@ -360,7 +282,7 @@ def test_a_key_that_others_may_read_is_refused(tmp_path: Path) -> None:
     SITE.save(path)
     assert path.stat().st_mode & 0o777 == 0o600
     os.chmod(path, 0o640)  # noqa: PTH101 - the mistake under test
-    assert key_refusal(lambda: SigningKey.load(path)) == "key_permissions"
+    assert reason_of(lambda: SigningKey.load(path)) == "key_permissions"
 
 
 @pytest.mark.parametrize(
@@ -377,8 +299,8 @@ def test_a_key_file_that_does_not_fit_is_refused(tmp_path: Path, change: Callabl
     path = tmp_path / "key.toml"
     SITE.save(path)
     path.write_text(change(path.read_text(encoding="utf-8")), encoding="utf-8")
-    assert key_refusal(lambda: SigningKey.load(path)) == "key_malformed"
-    assert key_refusal(lambda: SigningKey.load(tmp_path / "absent")) == "key_unreadable"
+    assert reason_of(lambda: SigningKey.load(path)) == "key_malformed"
+    assert reason_of(lambda: SigningKey.load(tmp_path / "absent")) == "key_unreadable"
 
 
 def store(profile: str, public: str) -> str:
@@ -397,4 +319,4 @@ def test_a_trust_store_is_read_or_refused(tmp_path: Path) -> None:
         (store(PRODUCTION, DEVELOPMENT_PUBLIC_KEY.hex()), "development_key"),
     ):
         path.write_text(text, encoding="utf-8")
-        assert key_refusal(lambda: TrustedKeys.load(path)) == reason
+        assert reason_of(lambda: TrustedKeys.load(path)) == reason

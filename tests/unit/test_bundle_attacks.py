@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,47 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_twin import archive
-from edge_twin.archive import MANIFEST, SIGNATURE, pack, unpack
+from edge_twin.archive import SIGNATURE, pack, unpack
 from edge_twin.bundle import open_bundle
 from edge_twin.errors import BundleError
-from edge_twin.signing import BUNDLE_TYPE, PRODUCTION, SigningKey, TrustedKeys
-from edge_twin_models import bundle_path
-
-SHIPPED = bundle_path("neutropenia").read_bytes()
-MEMBERS = unpack(SHIPPED)
-SITE = SigningKey("clinic", bytes(range(32)))
-STRANGER = SigningKey("stranger", bytes(range(1, 33)))
-TRUSTED = TrustedKeys(PRODUCTION, (SITE.trusted,))
-Change = Callable[[dict[str, Any]], object]
-
-
-def refusal(content: bytes, trusted: TrustedKeys = TRUSTED, now: datetime | None = None) -> str:
-    with pytest.raises(BundleError) as caught:
-        open_bundle(content, trusted, now)
-    return caught.value.reason
-
-
-def signed(members: Mapping[str, bytes], change: Change = lambda _: None, key: SigningKey = SITE) -> bytes:
-    """The members with another manifest, correctly signed by ``key``."""
-    document = json.loads(members[MANIFEST])
-    change(document)
-    manifest = json.dumps(document).encode()
-    return pack({**members, MANIFEST: manifest, SIGNATURE: key.sign(BUNDLE_TYPE, manifest)})
-
-
-def zipped(members: Mapping[str, bytes], **attributes: int) -> bytes:
-    """Written by Python's zipfile in the canonical order, with any attribute of its entries changed."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as file:
-        for name, content in members.items():
-            info = zipfile.ZipInfo(name)
-            info.create_system, info.create_version, info.extract_version = 3, 10, 10
-            info.external_attr = 0o100644 << 16
-            for attribute, value in attributes.items():
-                setattr(info, attribute, value)
-            file.writestr(info, content)
-    return buffer.getvalue()
-
+from tests.bundle_forgery import MEMBERS, SHIPPED, STRANGER, TRUSTED, refusal, signed, zipped
 
 ATTACKS: dict[str, Callable[[], bytes]] = {
     "path_outside": lambda: zipped({**MEMBERS, "../outside": b""}),
@@ -64,7 +25,7 @@ ATTACKS: dict[str, Callable[[], bytes]] = {
     "archive_too_large": lambda: bytes(archive.MAX_ARCHIVE_BYTES + 1),
     "too_many_members": lambda: zipped({f"file{n}": b"" for n in range(archive.MAX_MEMBERS + 1)}),
     "member_compressed": lambda: zipped({**MEMBERS, "z": bytes(10**6)}, compress_type=zipfile.ZIP_DEFLATED),
-    "member_duplicate": lambda: zipped({**MEMBERS, "CARD.md": b""}),
+    "member_duplicate": lambda: zipped({**MEMBERS, "CARD.md": b""}),  # differs only in case
     "member_is_link": lambda: zipped({**MEMBERS, "zlink": b"/etc/passwd"}, external_attr=0o120777 << 16),
     "archive_truncated": lambda: SHIPPED[: len(SHIPPED) // 2],
     "archive_malformed": lambda: b"#!/bin/sh",
