@@ -7,7 +7,7 @@ BUNDLES := reduced_models/edge_twin_models/bundles
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow lint types imports format bench distill wheel clean distclean setup-run setup-dev
+.PHONY: help run test test-slow test-bluez fuzz lint types imports format bench distill wheel clean distclean setup-run setup-dev
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -21,6 +21,13 @@ test: lint types imports ## all checks: style, types, import rule, quick tests
 
 test-slow: setup-dev ## the long tests, which `make test` leaves out
 	@$(BIN)/python -m pytest -q -m slow $(PYTEST_ARGS)
+
+test-bluez: setup-dev ## the client on Linux's own Bluetooth stack, in a virtual machine (not part of the other two)
+	@scripts/setup.sh bluez
+	@EDGE_TWIN_BLUEZ=required $(BIN)/python -m pytest -q -s -m bluez $(PYTEST_ARGS) tests/peers/test_bluez_vm.py
+
+fuzz: setup-dev ## 60 s of fuzzing what reads bytes of a device (coverage-guided with the extra 'fuzz')
+	@$(BIN)/python -m tests.fuzz.fuzz_ble --seconds 60
 
 lint: setup-dev ## style (ruff)
 	@echo "== style"
@@ -59,8 +66,8 @@ clean: ## removes caches, dist/ and out/
 	@rm -rf dist out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
 	@find . -path ./.venv -prune -o -path ./.git -prune -o -type d -name __pycache__ -exec rm -rf {} +
 
-distclean: clean ## the same, and .venv
-	@rm -rf .venv
+distclean: clean ## the same, and .venv and the virtual machine of test-bluez
+	@rm -rf .venv .bluez-vm
 
 setup-run:
 	@scripts/setup.sh run

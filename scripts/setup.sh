@@ -3,6 +3,7 @@
 #
 #   scripts/setup.sh run    the runtime and its embedded demonstration
 #   scripts/setup.sh dev    the same and the test tools; as root also the MQTT broker of the peer tests
+#   scripts/setup.sh bluez  the system packages of `make test-bluez`: an emulator, a builder of Debian roots, cpio
 #
 # apt-get is called only as root, never through sudo. EDGE_TWIN_NO_APT=1 forbids it altogether.
 set -eu
@@ -137,6 +138,27 @@ offer_broker() {
     say "no mosquitto (MQTT broker): the tests against it are skipped. An administrator can: apt-get install mosquitto"
 }
 
+# --- the virtual machine of test-bluez -------------------------------------------------------------
+
+# Sets $missing to the packages whose tools are not there.
+find_missing() {
+    missing=
+    for pair in qemu-system-x86_64:qemu-system-x86 mmdebstrap:mmdebstrap cpio:cpio; do
+        command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair#*:}"
+    done
+}
+
+require_machine() {
+    find_missing
+    [ -n "$missing" ] || return 0
+    mkdir -p "$venv" # for the log
+    # shellcheck disable=SC2086 # a list of packages
+    ! may_use_apt || apt_install $missing || true
+    find_missing
+    [ -z "$missing" ] || fail "test-bluez needs system packages that are missing. An administrator can:" \
+        "apt-get install$missing"
+}
+
 case "${1:-}" in
 run)
     is_installed run || {
@@ -151,7 +173,10 @@ dev)
     }
     offer_broker
     ;;
+bluez)
+    require_machine
+    ;;
 *)
-    fail "usage: scripts/setup.sh run|dev"
+    fail "usage: scripts/setup.sh run|dev|bluez"
     ;;
 esac

@@ -261,3 +261,30 @@ def test_real_interpreter_passes_the_real_checks(machine: Machine) -> None:
     result = machine.setup("run")
     package = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
     assert f"apt-get install {package}" in result.stderr
+
+
+def test_the_virtual_machine_s_tools_are_installed_by_root(machine: Machine) -> None:
+    machine.root_with_apt()
+    machine.tool("cpio", "#!/bin/sh\n")
+    result = machine.setup("bluez")
+    # The stand-in for apt-get installs nothing, and the script looks again.
+    assert result.returncode != 0
+    (call,) = machine.apt_installs()
+    assert call.endswith("qemu-system-x86 mmdebstrap")
+    assert "apt-get install qemu-system-x86 mmdebstrap" in result.stderr
+
+
+def test_without_root_it_names_the_virtual_machine_s_packages(machine: Machine) -> None:
+    machine.tool("apt-get", APT)
+    result = machine.setup("bluez")
+    assert result.returncode != 0
+    assert "apt-get install qemu-system-x86 mmdebstrap cpio" in result.stderr
+    assert machine.apt_installs() == []
+
+
+def test_a_machine_with_the_tools_needs_nothing(machine: Machine) -> None:
+    machine.root_with_apt()
+    for tool in ("qemu-system-x86_64", "mmdebstrap", "cpio"):
+        machine.tool(tool, "#!/bin/sh\n")
+    assert machine.setup("bluez").returncode == 0
+    assert machine.apt_installs() == []

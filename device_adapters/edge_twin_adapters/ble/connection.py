@@ -105,8 +105,20 @@ class Connection:
             await self._polar.keep_running(self._times.retry_s, tell_gap)
 
     async def take_down(self) -> None:
-        """Stop what was started and disconnect; never raises."""
-        if self._client.is_connected and self._polar.running:
+        """Stop what was started and disconnect; never raises, and a cancellation waits until it is done.
+
+        It runs in a task of its own: in one that was cancelled each request would end after its first wait, and
+        a sensor would be left measuring.
+        """
+        leaving = asyncio.create_task(self._leave())
+        try:
+            await asyncio.shield(leaving)
+        except asyncio.CancelledError:
+            await asyncio.wait({leaving})
+            raise
+
+    async def _leave(self) -> None:
+        if self._client.is_connected and self._polar.begun:
             with suppress(*LINK_ERRORS):
                 async with asyncio.timeout(self._times.close_s):
                     await self._polar.stop()

@@ -7,7 +7,7 @@ paired.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from bleak import BleakClient
 from bleak.exc import BleakError, BleakGATTProtocolError
@@ -37,6 +37,21 @@ def is_key_lost(error: BaseException) -> bool:
     return any(word in str(error) for word in _LOST_KEY_WORDS)
 
 
+def note_bond(memory: LinkMemory, device: str) -> None:
+    """Remember that a device was paired with by other hands than a :class:`Guard`.
+
+    Args:
+        memory: of the source that will read the device.
+        device: name of that source.
+    """
+    memory.keep(device, {_BONDED: _YES}, ())
+
+
+def is_bonded(values: Mapping[str, str]) -> bool:
+    """Whether what is remembered of a device says that it was paired with."""
+    return values.get(_BONDED) == _YES
+
+
 class Guard:
     """Secures the links to one device.
 
@@ -59,7 +74,7 @@ class Guard:
         self._memory = memory
         self._device = device
         known = memory.values(device)
-        self._bonded = known.get(_BONDED) == _YES
+        self._bonded = is_bonded(known)
         self._refused = {name for name in known if name.startswith(_REFUSED)}
         self.proved = False
 
