@@ -7,7 +7,7 @@ BUNDLES := reduced_models/edge_twin_models/bundles
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow test-bluez lint types imports format bench distill wheel clean distclean setup-run setup-dev
+.PHONY: help run test test-slow test-bluez fuzz lint types imports format bench distill wheel clean distclean setup-run setup-dev
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -25,6 +25,9 @@ test-slow: setup-dev ## the long tests, which `make test` leaves out
 test-bluez: setup-dev ## the client on Linux's own Bluetooth stack, in a virtual machine (not part of the other two)
 	@scripts/setup.sh bluez
 	@EDGE_TWIN_BLUEZ=required $(BIN)/python -m pytest -q -s -m bluez $(PYTEST_ARGS) tests/peers/test_bluez_vm.py
+
+fuzz: setup-dev ## 60 s of fuzzing what reads bytes of a device (coverage-guided with the extra 'fuzz')
+	@$(BIN)/python -m tests.fuzz.fuzz_ble --seconds 60
 
 lint: setup-dev ## style (ruff)
 	@echo "== style"

@@ -8,9 +8,21 @@ import sys
 from collections.abc import Sequence
 
 from edge_twin.errors import EdgeTwinError
-from edge_twin_app.commands import bench, central, distill, doctor, evaluate, models, rehearse, replay, run, trial
+from edge_twin_app.commands import (
+    bench,
+    central,
+    devices,
+    distill,
+    doctor,
+    evaluate,
+    models,
+    rehearse,
+    replay,
+    run,
+    trial,
+)
 
-_COMMANDS = (run, replay, rehearse, trial, evaluate, models, central, bench, distill, doctor)
+_COMMANDS = (run, replay, rehearse, trial, evaluate, devices, models, central, bench, distill, doctor)
 
 
 def parser() -> argparse.ArgumentParser:

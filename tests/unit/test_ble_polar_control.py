@@ -200,3 +200,23 @@ def test_any_parameters_are_read_back_or_refused(parameters: bytes) -> None:
     except DecodeError:
         return
     assert encode_settings(settings) == parameters or len(parameters) <= 1
+
+
+@pytest.mark.parametrize(
+    ("parameters", "reason"),
+    [
+        (encode_settings({Setting.SAMPLE_RATE: (0,)}), "out_of_range"),
+        (encode_settings({Setting.FACTOR: (factor_bits(-1.0),)}), "invalid_factor"),
+    ],
+)
+def test_a_start_response_that_no_sensor_can_mean_is_refused(parameters: bytes, reason: str) -> None:
+    answer = Response(Command.START, Measurement.ACC, Status.SUCCESS, more=False, parameters=parameters)
+    with pytest.raises(DecodeError) as caught:
+        stream_of({}, answer)
+    assert caught.value.reason == reason
+
+
+def test_a_rate_that_is_named_without_a_value_leaves_the_rate_that_was_asked_for() -> None:
+    answer = Response(Command.START, Measurement.ACC, Status.SUCCESS, more=False, parameters=b"\x00\x00")
+    assert stream_of({Setting.SAMPLE_RATE: 50}, answer) == PmdStream(50.0)
+    assert stream_of({}, answer) == PmdStream()

@@ -7,9 +7,9 @@ therefore binds the two classes to one :class:`Central`, the virtual radio's own
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from typing import Any, ClassVar, Literal, cast
+from typing import Any, ClassVar, Literal, TypeVar, cast
 from uuid import UUID
 
 from bleak.args import SizedBuffer
@@ -27,6 +27,8 @@ from bumble.gatt_client import CharacteristicProxy
 from bumble.keys import KeyStore
 
 from edge_twin_adapters.ble.backends import Backends
+
+Result = TypeVar("Result")
 
 # The ATT MTU that fills one 251-byte LL packet: 251 - 4 bytes of L2CAP header.
 _MTU = 247
@@ -62,6 +64,14 @@ def _bleak_errors() -> Iterator[None]:
         if task is not None and task.cancelling():
             raise
         raise BleakError("the link went during a request") from error
+
+
+async def _uncut(request: Coroutine[Any, Any, Result]) -> Result:
+    """Let a request run to its answer, or to the end of the link, also when nobody waits for it any more.
+
+    Bumble fails when the answer comes to a request that was given up, and the next one must wait for it anyway.
+    """
+    return await asyncio.shield(asyncio.ensure_future(request))
 
 
 class Central:
@@ -183,7 +193,7 @@ class BumbleClient(BaseBleakClient):
         self._connection.on(self._connection.EVENT_DISCONNECTION, self._on_disconnection)
         try:
             with _bleak_errors():
-                await self._prepare(Peer(self._connection), pair=pair)
+                await _uncut(self._prepare(Peer(self._connection), pair=pair))
         except BaseException:
             await self.disconnect()
             raise
@@ -271,7 +281,7 @@ class BumbleClient(BaseBleakClient):
     async def _read(self, attribute: Any) -> bytearray:  # noqa: ANN401 - bleak's obj is untyped
         self._require_link()
         with _bleak_errors():
-            return bytearray(await attribute.read_value())
+            return bytearray(await _uncut(attribute.read_value()))
 
     async def write_gatt_char(
         self,
@@ -282,13 +292,13 @@ class BumbleClient(BaseBleakClient):
         """Write a characteristic; errors as :meth:`read_gatt_char`."""
         self._require_link()
         with _bleak_errors():
-            await characteristic.obj.write_value(bytes(data), with_response=response)
+            await _uncut(characteristic.obj.write_value(bytes(data), with_response=response))
 
     async def write_gatt_descriptor(self, descriptor: BleakGATTDescriptor, data: SizedBuffer) -> None:
         """Write a descriptor; errors as :meth:`read_gatt_char`."""
         self._require_link()
         with _bleak_errors():
-            await descriptor.obj.write_value(bytes(data), with_response=True)
+            await _uncut(descriptor.obj.write_value(bytes(data), with_response=True))
 
     async def start_notify(
         self,
@@ -313,7 +323,7 @@ class BumbleClient(BaseBleakClient):
         self._subscribers[characteristic.handle] = subscriber
         try:
             with _bleak_errors():
-                await characteristic.obj.subscribe(subscriber)
+                await _uncut(characteristic.obj.subscribe(subscriber))
         except BaseException:
             self._subscribers.pop(characteristic.handle, None)
             raise
@@ -329,7 +339,7 @@ class BumbleClient(BaseBleakClient):
         if subscriber is None:
             raise BleakError(f"{characteristic.uuid} is not subscribed")
         with _bleak_errors():
-            await characteristic.obj.unsubscribe(subscriber)
+            await _uncut(characteristic.obj.unsubscribe(subscriber))
 
     def _require_link(self) -> None:
         """Refuse at once what would otherwise wait for an answer that cannot come."""

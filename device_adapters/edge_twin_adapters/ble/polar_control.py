@@ -217,16 +217,20 @@ def stream_of(requested: Mapping[Setting, int], started: Response) -> PmdStream:
     """What is known of a stream once it runs: the rate that was asked for and the FACTOR that came back.
 
     Raises:
-        DecodeError: as :func:`read_settings`, or ``invalid_factor`` for a FACTOR that is no positive number.
-        AdapterError: ``out_of_range`` for a rate of zero.
+        DecodeError: as :func:`read_settings`, ``invalid_factor`` for a FACTOR that is no positive number, or
+            ``out_of_range`` for a rate or FACTOR that no sensor has.
     """
     answered = read_settings(started.parameters)
     bits = answered.get(Setting.FACTOR, ())
     factor = struct.unpack("<f", bits[0].to_bytes(4, "little"))[0] if bits else None
     if factor is not None and not (math.isfinite(factor) and factor > 0):
         raise DecodeError(f"FACTOR {factor} gives no unit", reason="invalid_factor", offset=0)
-    rate = answered.get(Setting.SAMPLE_RATE, (requested.get(Setting.SAMPLE_RATE),))[0]
-    return PmdStream(None if rate is None else float(rate), factor)
+    # An answer may name the rate without a value.
+    rate = (answered.get(Setting.SAMPLE_RATE) or (requested.get(Setting.SAMPLE_RATE),))[0]
+    try:
+        return PmdStream(None if rate is None else float(rate), factor)
+    except AdapterError as error:
+        raise DecodeError(str(error), reason=error.reason, offset=0) from error
 
 
 def encode_response(response: Response) -> bytes:

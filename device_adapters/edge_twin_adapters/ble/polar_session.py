@@ -39,6 +39,7 @@ class PolarSession:
 
     Attributes:
         running: the measurements that the sensor agreed to.
+        begun: those and any other that may run, since a start was asked for and not refused.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class PolarSession:
         self._answers: asyncio.Queue[Response] = asyncio.Queue()
         self._stopped = asyncio.Event()
         self.running: list[Measurement] = []
+        self.begun: list[Measurement] = []
 
     def feed(self, payload: bytes) -> None:
         """Take an indication of the control point; must not wait and does not raise."""
@@ -58,6 +60,7 @@ class PolarSession:
                 self._answers.put_nowait(read_response(payload))
         elif payload[:1] == bytes([STOPPED]):
             self.running = [kind for kind in self.running if kind not in payload[1:]]
+            self.begun = [kind for kind in self.begun if kind not in payload[1:]]
             self._stopped.set()
 
     async def keep_running(self, retry_s: float, tell_gap: Callable[[str], None]) -> None:
@@ -89,13 +92,13 @@ class PolarSession:
         return len(self.running) == len(self._starts)
 
     async def stop(self) -> None:
-        """Stop what runs; the answers are not waited for.
+        """Stop what may run; the answers are not waited for.
 
         Raises:
             BleakError: the link failed.
         """
-        running, self.running = self.running, []
-        for measurement in running:
+        begun, self.begun, self.running = self.begun, [], []
+        for measurement in begun:
             await self._write(stop_request(measurement))
 
     async def _start_one(self, start: PolarStart) -> None:
@@ -105,6 +108,9 @@ class PolarSession:
             if offered.status is Status.SUCCESS:
                 chosen = choose_settings(chosen, await self._all_settings(offered))
         request = start_request(start.measurement, chosen)
+        # From here on it may run, even if the wait for the answer is cut off.
+        if start.measurement not in self.begun:
+            self.begun.append(start.measurement)
         answer = await self._ask(request)
         if answer.status is Status.ALREADY_IN_STATE:
             # It runs since a connection that was lost, with settings that nobody knows any more.
@@ -112,6 +118,8 @@ class PolarSession:
             answer = await self._ask(request)
         if answer.status is Status.SUCCESS:
             self.running.append(start.measurement)
+        else:
+            self.begun = [kind for kind in self.begun if kind is not start.measurement]
 
     async def _all_settings(self, first: Response) -> Settings:
         parameters, last = first.parameters, first

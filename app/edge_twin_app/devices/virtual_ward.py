@@ -1,0 +1,82 @@
+"""Virtual sensors of every profile for ``--virtual``: they measure by themselves, in the pace that is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from datetime import datetime
+from types import MappingProxyType, TracebackType
+from typing import Self
+
+from edge_twin_adapters.ble.backends import Backends
+from edge_twin_adapters.ble.peers.catalogue import MAKERS, make_sensor
+from edge_twin_adapters.ble.peers.simulated_time import SimulatedTime
+from edge_twin_adapters.ble.virtual import VirtualRadio
+from edge_twin_app.settings import Sensor
+
+# A virtual sensor by the kind that settings use for the real one; the others only broadcast.
+VIRTUAL_KINDS: Mapping[str, str] = MappingProxyType(
+    {
+        "heart_rate": "chest_strap",
+        "polar": "polar_strap",
+        "oximeter": "oximeter",
+        "spot_oximeter": "spot_oximeter",
+        "thermometer": "thermometer",
+        "blood_pressure": "cuff",
+        "weight": "scale",
+        "body_composition": "body_composition",
+        "glucose": "glucose_meter",
+        "cgm": "glucose_sensor",
+        "running": "running_sensor",
+        "room": "room_sensor",
+    }
+)
+_SEED = 1
+_LONGER_THAN_ANY_COMMAND_S = 365.0 * 86_400.0
+
+
+class VirtualWard:
+    """A virtual radio with one sensor of each kind on it; an async context manager.
+
+    Args:
+        start: the time on the sensors' clocks at the beginning, aware.
+        speed: simulated seconds in a second.
+        protected: the sensors ask for an encrypted link.
+
+    Attributes:
+        peers: the virtual sensors themselves.
+        sensors: those that can be connected to, as settings name them.
+    """
+
+    def __init__(self, start: datetime, *, speed: float = 1.0, protected: bool = False) -> None:
+        self._time = SimulatedTime(start, speed=speed)
+        self._radio = VirtualRadio()
+        self._closing = AsyncExitStack()
+        made = {name: make_sensor(name, self._radio, self._time, seed=_SEED, protected=protected) for name in MAKERS}
+        self.peers = tuple(made.values())
+        self.sensors = tuple(
+            Sensor(VIRTUAL_KINDS[name], one.address) for name, one in made.items() if name in VIRTUAL_KINDS
+        )
+
+    async def __aenter__(self) -> Self:
+        await self._closing.enter_async_context(self._radio)
+        for sensor in self.peers:
+            await sensor.begin()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._closing.aclose()
+
+    def backends(self) -> Backends:
+        """The bleak backends of the radio."""
+        return self._radio.backends()
+
+    def now(self) -> datetime:
+        """The simulated moment, UTC."""
+        return self._time.now()
+
+    async def play(self) -> None:
+        """Let the sensors measure until cancelled."""
+        await self._time.run(_LONGER_THAN_ANY_COMMAND_S)
