@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import math
 import random
 import sys
 from collections.abc import Sequence
@@ -57,12 +58,12 @@ def simulate(
         ``wall_s``, ``cpu_s`` and ``values`` (received by the client).
 
     Raises:
-        AppError: ``bad_request`` for a length or speed that is not above zero, or ``extra_missing``
+        AppError: ``bad_request`` for a length or speed that is not above zero and finite, or ``extra_missing``
             without Bumble.
         AdapterError: ``unknown_sensor``.
     """
-    if not seconds > 0 or (speed is not None and not speed > 0):
-        raise AppError("seconds and speed must be above zero", reason="bad_request")
+    if not 0 < seconds < math.inf or (speed is not None and not 0 < speed < math.inf):
+        raise AppError("seconds and speed must be above zero and finite", reason="bad_request")
     try:
         from edge_twin_adapters.ble.peers import ingestion  # noqa: PLC0415 - needs an extra
         from edge_twin_adapters.ble.peers.catalogue import identity_of  # noqa: PLC0415 - as above

@@ -379,6 +379,32 @@ async def test_encryption_is_proved_by_a_value_that_was_refused_before() -> None
         await settle(lambda: source.state.encrypted is True)
 
 
+async def test_a_subscription_that_was_refused_once_proves_encryption_too() -> None:
+    async with bench() as table:
+        sensor = await table.sensor("thermometer", protected=True)
+        profile, required = replace(profile_of("thermometer"), reads=()), LinkSecurity(Pairing.REQUIRED)
+        source = table.source(sensor, profile, security=required)
+        items = table.read(source)
+        await settle(lambda: source.state.encrypted is True)
+        await table.time.run(HOUR)
+        await settle(lambda: len(observations(items)) >= 3)
+        assert accounts(sensor, items)["body_temperature"].once == 2
+
+
+async def test_a_request_that_is_refused_because_another_runs_is_made_again() -> None:
+    async with bench() as table:
+        sensor = await table.sensor("cgm")
+        assert isinstance(sensor, RecordingPeer)
+        await table.time.run(HOUR)
+        sensor.store._running = True  # of a client before, until somebody aborts it
+        source = table.source(sensor, profile_of("cgm"))
+        items = table.read(source)
+        await settle(lambda: source.counters.backfills == 1)
+        await table.close(source)
+        assert accounts(sensor, items)["glucose_interstitial"].once == 12
+        assert (source.counters.backfill_failures, source.counters.reconnects) == (1, 0)
+
+
 async def test_without_proof_of_encryption_nothing_is_taken_where_it_is_required() -> None:
     async with bench() as table:
         sensor = await table.sensor("heart_rate")

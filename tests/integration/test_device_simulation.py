@@ -36,10 +36,14 @@ def test_the_table_says_how_it_ended(capsys: pytest.CaptureFixture[str]) -> None
     assert printed.endswith("every record arrived once or lies in a gap\n")
 
 
-def test_what_cannot_be_simulated_is_refused() -> None:
+@pytest.mark.parametrize(("seconds", "speed"), [(0.0, None), (float("inf"), None), (float("nan"), 1.0), (5.0, -1.0)])
+def test_a_length_or_speed_that_cannot_be_is_refused(seconds: float, speed: float | None) -> None:
     with pytest.raises(AppError) as caught:
-        simulate(["oximeter"], 0.0)
+        simulate(["oximeter"], seconds, speed=speed)
     assert caught.value.reason == "bad_request"
+
+
+def test_what_cannot_be_simulated_is_refused() -> None:
     with pytest.raises(AdapterError) as other:
         simulate(["toaster"], 10.0)
     assert other.value.reason == "unknown_sensor"

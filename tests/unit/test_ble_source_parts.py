@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_twin.observation import DeviceEvent, DeviceEventKind
-from edge_twin_adapters.ble.mailbox import Frame, Mailbox
+from edge_twin_adapters.ble.mailbox import Entry, Frame, Mailbox
 from edge_twin_adapters.ble.source import LinkTimes
 
 START = datetime(2020, 5, 11, tzinfo=UTC)
@@ -20,7 +20,7 @@ def frame(second: int) -> Frame:
     return Frame("2a37", bytes([second % 256]), START + timedelta(seconds=second))
 
 
-async def drain(mailbox: Mailbox) -> list[Frame | DeviceEvent]:
+async def drain(mailbox: Mailbox) -> list[Entry]:
     items = []
     while (item := await mailbox.get()) is not None:
         items.append(item)
@@ -66,7 +66,7 @@ async def test_events_are_never_dropped() -> None:
 async def test_every_frame_is_delivered_or_told_as_missing(steps: list[str], capacity: int) -> None:
     mailbox = Mailbox(capacity, "strap")
     put = 0
-    out: list[Frame | DeviceEvent | None] = []
+    out: list[Entry | None] = []
     for step in steps:
         if step == "put":
             mailbox.put_frame(frame(put))

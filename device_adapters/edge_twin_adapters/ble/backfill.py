@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-from bleak.exc import BleakError
+from bleak.exc import BleakError, BleakGATTProtocolError
 
 from edge_twin_adapters.ble import record_access
 from edge_twin_adapters.ble.frame import short_uuid
@@ -37,7 +37,8 @@ class BackfillError(AdapterError):
     """A request for stored records that was not answered in full; the cursor stays.
 
     ``reason``: ``backfill_stalled``, ``backfill_damaged`` (a record could not be read), ``backfill_incomplete``
-    (fewer came than were counted), ``backfill_overflow``, or ``backfill_`` and the device's own word.
+    (fewer came than were counted), ``backfill_refused`` (an ATT error), ``backfill_overflow``, or
+    ``backfill_`` and the device's own word.
     """
 
 
@@ -197,9 +198,13 @@ class Backfill:
     async def _ask(self, request: Request) -> Count | Response:
         while not self._answers.empty():
             self._answers.get_nowait()
-        await self._write(record_access.encode_request(request))
         try:
+            await self._write(record_access.encode_request(request))
             return await self._answer()
+        except BleakGATTProtocolError as error:
+            # A procedure of before may be under way still (80 or FE).
+            await self._abort()
+            raise BackfillError(f"the request was refused: {error}", reason="backfill_refused") from error
         except TimeoutError as error:
             await self._abort()
             raise BackfillError("nothing came any more", reason="backfill_stalled") from error

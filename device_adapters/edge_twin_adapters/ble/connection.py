@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
@@ -15,10 +15,10 @@ from edge_twin_adapters.ble import polar_control, record_access
 from edge_twin_adapters.ble.backfill import Backfill
 from edge_twin_adapters.ble.frame import long_uuid, short_uuid
 from edge_twin_adapters.ble.intake import Intake
-from edge_twin_adapters.ble.link import LINK_ERRORS, LinkTimes, honour_cancellation
+from edge_twin_adapters.ble.link import LINK_ERRORS, LinkLostError, LinkTimes, honour_cancellation
 from edge_twin_adapters.ble.polar_session import PolarSession
 from edge_twin_adapters.ble.profiles import Profile
-from edge_twin_adapters.ble.security import Guard, is_refused
+from edge_twin_adapters.ble.security import Guard
 
 _TELLS = frozenset(("notify", "indicate"))
 
@@ -64,22 +64,36 @@ class Connection:
             TimeoutError: the device does not answer.
             LinkLostError: it wants to be paired with and may or can not be.
         """
-        for characteristic in self._profile.reads:
+        for characteristic in (*self._protected, *self._profile.reads):
             await self._read(characteristic)
-        if self.backfill is not None:
-            # Both subscriptions before the first request, or the device refuses it.
-            await self._subscribe_optional(record_access.CHARACTERISTIC)
         for characteristic in self._profile.required:
             found = self._required(characteristic)
-            await self._secured(partial(self._subscribe, found))
+            subscribe = partial(self._subscribe, found)
+            await self._guard.secured(self._client, f"subscribe {characteristic}", subscribe)
+        if self.backfill is not None:
+            # Before the first request, or the device refuses it; after the required ones, which may pair.
+            await self._subscribe_optional(record_access.CHARACTERISTIC)
         if self._profile.required:
-            self._intake.announce()
+            self._begin_to_listen()
         for characteristic in self._profile.optional:
             await self._read(characteristic)
             await self._subscribe_optional(characteristic)
         if not self._profile.required:
-            self._intake.announce()
+            self._begin_to_listen()
         honour_cancellation()
+
+    @property
+    def _protected(self) -> tuple[str, ...]:
+        """The value that proves encryption, before any other."""
+        return () if self._profile.protected is None else (self._profile.protected,)
+
+    def _begin_to_listen(self) -> None:
+        try:
+            self._guard.require_proof()
+        except LinkLostError:
+            self._intake.begin()  # nothing that came over this link is taken
+            raise
+        self._intake.announce()
 
     async def keep_streams(self, tell_gap: Callable[[str], None]) -> None:
         """Start the Polar measurements of the profile and keep them running; ends at once without any.
@@ -146,7 +160,9 @@ class Connection:
             return
         read = partial(self._read_now, found)
         with suppress(BleakError):
-            await (self._secured(read) if self._guard.may_pair else read())
+            await (
+                self._guard.secured(self._client, f"read {characteristic}", read) if self._guard.may_pair else read()
+            )
         honour_cancellation()
 
     async def _read_now(self, characteristic: BleakGATTCharacteristic) -> None:
@@ -154,16 +170,6 @@ class Connection:
             value = bytes(await self._client.read_gatt_char(characteristic))
         self.values[short_uuid(characteristic.uuid)] = value
         self._intake.take_read(characteristic.uuid, value)
-
-    async def _secured(self, request: Callable[[], Awaitable[None]]) -> None:
-        """Make a request; pair and make it again where the device wants an encrypted link."""
-        try:
-            await request()
-        except BleakError as error:
-            if not is_refused(error):
-                raise
-            await self._guard.pair(self._client)
-            await request()
 
     def _on_notification(self, characteristic: BleakGATTCharacteristic, payload: bytearray) -> None:
         value = bytes(payload)

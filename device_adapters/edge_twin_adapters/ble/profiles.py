@@ -78,7 +78,8 @@ class Profile:
             other values must know.
         stored: records that wait in the device.
         polar: Polar measurements to start.
-        protected: a characteristic that can be read only over an encrypted link, to prove that it is one.
+        protected: a characteristic that this device lets read only over an encrypted link, to prove that it is
+            one; where none is known a subscription that was refused once proves it as well.
     """
 
     name: str

@@ -7,13 +7,11 @@ paired.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from bleak import BleakClient
-from bleak.backends.characteristic import BleakGATTCharacteristic
 from bleak.exc import BleakError, BleakGATTProtocolError
 
-from edge_twin_adapters.ble.frame import long_uuid
 from edge_twin_adapters.ble.link import LinkLostError, LinkSecurity, LinkTimes, Pairing
 from edge_twin_adapters.ble.state import LinkMemory
 
@@ -23,7 +21,7 @@ _REFUSAL_WORDS = ("NotPermitted", "NotAuthorized", "Insufficient")
 # How the stacks say that one side has no key for the other: Bumble, BlueZ, CoreBluetooth.
 _LOST_KEY_WORDS = ("PIN_OR_KEY_MISSING", "Key Missing", "Peer removed pairing information")
 
-_BONDED, _REFUSED = "bonded", "refused without encryption"
+_BONDED, _REFUSED = "bonded", "refused "
 _YES, _NO = "yes", "no"
 
 
@@ -57,76 +55,68 @@ def is_bonded(values: Mapping[str, str]) -> bool:
 class Guard:
     """Secures the links to one device.
 
+    A link counts as proved to be encrypted when the device grants over it what it refused once without
+    encryption.
+
     Args:
         security: what the site allows.
-        protected: a characteristic that needs encryption, or None when none is known.
         times: time limits.
-        memory: remembers bonds, and that the protected value was refused once.
+        memory: remembers bonds, and what was refused once.
         device: name of the device in it.
+
+    Attributes:
+        proved: whether the present link is proved to be encrypted.
     """
 
-    def __init__(
-        self, security: LinkSecurity, protected: str | None, times: LinkTimes, memory: LinkMemory, device: str
-    ) -> None:
+    def __init__(self, security: LinkSecurity, times: LinkTimes, memory: LinkMemory, device: str) -> None:
         self._security = security
-        self._protected = protected
         self._times = times
         self._memory = memory
         self._device = device
         known = memory.values(device)
         self._bonded = is_bonded(known)
-        self._refused_once = known.get(_REFUSED) == _YES
+        self._refused = {name for name in known if name.startswith(_REFUSED)}
+        self.proved = False
 
     @property
     def may_pair(self) -> bool:
         """Whether the site allows to pair at all."""
         return self._security.pairing is not Pairing.NEVER
 
-    async def secure(self, client: BleakClient) -> bool | None:
-        """Pair where it is allowed and needed.
+    def begin(self) -> None:
+        """A new link, of which nothing is known."""
+        self.proved = False
 
-        Returns:
-            True when the link is proved to be encrypted, None when nothing proves or denies it.
+    async def secured(self, client: BleakClient, what: str, request: Callable[[], Awaitable[None]]) -> None:
+        """Make a request; pair and make it again where the device wants an encrypted link.
+
+        Args:
+            client: connected.
+            what: the same word for the same request, over all connections.
+            request: reads or subscribes.
 
         Raises:
             LinkLostError: ``not_encrypted``, ``pairing_not_allowed``, ``pairing_failed`` or ``bond_lost``.
-            BleakError: the link failed.
+            BleakError: the link failed, or the device refused for another reason.
         """
-        found = None if self._protected is None else client.services.get_characteristic(long_uuid(self._protected))
-        if found is None:
-            return self._without_proof()
-        if await self._reads(client, found):
-            return True if self._refused_once else self._without_proof()
-        self._refused_once = True
-        self._note(_REFUSED, _YES)
-        await self.pair(client)
-        if not await self._reads(client, found):
+        name = _REFUSED + what
+        if not await self._granted(request):
+            if name not in self._refused:
+                self._refused.add(name)
+                self._note(name, _YES)
+            await self._pair(client)
+            if not await self._granted(request):
+                raise LinkLostError("not_encrypted")
+        self.proved = self.proved or name in self._refused
+
+    def require_proof(self) -> None:
+        """Refuse a link that is not proved to be encrypted, where the site wants that.
+
+        Raises:
+            LinkLostError: ``not_encrypted``.
+        """
+        if self._security.pairing is Pairing.REQUIRED and not self.proved:
             raise LinkLostError("not_encrypted")
-        return True
-
-    async def pair(self, client: BleakClient) -> None:
-        """Pair because the device refused a value; errors as :meth:`secure`."""
-        if not self.may_pair:
-            raise LinkLostError("pairing_not_allowed")
-        if self._bonded:
-            # A device that we share a key with does not ask for one.
-            raise LinkLostError("bond_lost")
-        await self._pair(client)
-
-    async def _pair(self, client: BleakClient) -> None:
-        try:
-            async with asyncio.timeout(self._times.attempt_s):
-                await client.pair()
-        except (BleakError, TimeoutError) as error:
-            raise LinkLostError("pairing_failed") from error
-        self._bonded = True
-        self._note(_BONDED, _YES)
-
-    def _without_proof(self) -> bool | None:
-        """Without a value that was ever refused nothing can be proved."""
-        if self._security.pairing is Pairing.REQUIRED:
-            raise LinkLostError("not_encrypted")
-        return None
 
     async def forget(self, client: BleakClient) -> bool:
         """Drop our key of a bond that the device lost, if the site allows to pair again; whether it was dropped."""
@@ -138,15 +128,29 @@ class Guard:
         self._note(_BONDED, _NO)
         return True
 
-    def _note(self, name: str, value: str) -> None:
-        self._memory.keep(self._device, {name: value}, ())
-
-    async def _reads(self, client: BleakClient, characteristic: BleakGATTCharacteristic) -> bool:
+    async def _pair(self, client: BleakClient) -> None:
+        if not self.may_pair:
+            raise LinkLostError("pairing_not_allowed")
+        if self._bonded:
+            # A device that we share a key with does not ask for one.
+            raise LinkLostError("bond_lost")
         try:
-            async with asyncio.timeout(self._times.job_s):
-                await client.read_gatt_char(characteristic)
+            async with asyncio.timeout(self._times.attempt_s):
+                await client.pair()
+        except (BleakError, TimeoutError) as error:
+            raise LinkLostError("pairing_failed") from error
+        self._bonded = True
+        self._note(_BONDED, _YES)
+
+    @staticmethod
+    async def _granted(request: Callable[[], Awaitable[None]]) -> bool:
+        try:
+            await request()
         except BleakError as error:
             if is_refused(error):
                 return False
             raise
         return True
+
+    def _note(self, name: str, value: str) -> None:
+        self._memory.keep(self._device, {name: value}, ())

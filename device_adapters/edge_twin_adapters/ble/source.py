@@ -114,7 +114,7 @@ class BleSource:
         self._intake = Intake(self._context.source, clock, self._counters)
         self._state = LinkState(device, self._context.source, profile.name)
         self._recall()
-        self._guard = Guard(security or LinkSecurity(), profile.protected, self._times, self._memory, self.name)
+        self._guard = Guard(security or LinkSecurity(), self._times, self._memory, self.name)
         self._safekeeping = Safekeeping(self._memory, self.name, stored)
         self._mailbox: Mailbox | None = None
         self._task: asyncio.Task[None] | None = None
@@ -258,6 +258,7 @@ class BleSource:
         """Make one connection and stay while it lasts: why it ended, and whether it brought a frame."""
         lost = asyncio.Event()
         self._intake.begin()
+        self._guard.begin()
         heard = self._intake.heard
         client: BleakClient | None = None
         connection: Connection | None = None
@@ -296,11 +297,11 @@ class BleSource:
     async def _set_up(self, client: BleakClient, connection: Connection) -> None:
         async with asyncio.timeout(self._times.attempt_s):
             await client.connect()
-        encrypted = await self._guard.secure(client)
         self._bond_told = False
-        self._state = replace(self._state, encrypted=encrypted, mtu=client.mtu_size)
+        self._state = replace(self._state, mtu=client.mtu_size)
         async with asyncio.timeout(self._times.attempt_s):
             await connection.set_up()
+        self._state = replace(self._state, encrypted=self._guard.proved or None)
         honour_cancellation()
 
     async def _while_it_lasts(self, connection: Connection, mailbox: Mailbox, lost: asyncio.Event) -> str:
@@ -327,13 +328,7 @@ class BleSource:
         if plan is None or resume is None or backfill is None or not connection.has_record_access:
             return
         resume.begin(b"" if plan.epoch is None else connection.values.get(short_uuid(plan.epoch), b""))
-        fetcher = Fetcher(
-            backfill,
-            resume,
-            mailbox,
-            self._counters,
-            lambda detail: self._intake.tell_missing(f"{detail} origin=stored"),
-        )
+        fetcher = Fetcher(backfill, resume, mailbox, self._counters, self._intake.tell_missing)
         while True:
             # A piece is kept with its cursor, in one commit.
             self._fetching = True

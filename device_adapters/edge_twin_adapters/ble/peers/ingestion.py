@@ -175,7 +175,7 @@ async def ingest(scenario: Scenario, on_frame: Callable[[Frame], None] | None = 
         pairs = [_pair(kind, scenario, radio, time, finder, on_frame) for kind in scenario.kinds]
         consumers = [asyncio.create_task(pair.consume()) for pair in pairs]
         try:
-            await _link(pairs)
+            await _link(pairs, consumers)
             for pair in pairs:
                 pair.sensor.plan(scenario.faults)
             await time.run(scenario.seconds)
@@ -222,13 +222,18 @@ def _profile(kind: str, *, protected: bool) -> Profile:
     return replace(profile, protected=_PROOFS.get(kind)) if protected else profile
 
 
-async def _link(pairs: Sequence[_Pair]) -> None:
-    """Switch the sensors on and wait for the client; time stands still meanwhile, so nothing is measured yet."""
+async def _link(pairs: Sequence[_Pair], consumers: Sequence[asyncio.Task[None]]) -> None:
+    """Switch the sensors on and wait for the client; time stands still meanwhile, so nothing is measured yet.
+
+    A source that ended does not come up any more; its error is raised when the consumers are gathered.
+    """
     for pair in pairs:
         await pair.sensor.begin()
     try:
         async with asyncio.timeout(_PATIENCE_S):
-            while not all(pair.is_linked for pair in pairs):  # noqa: ASYNC110 - links have no common event
+            while not all(pair.is_linked for pair in pairs):
+                if any(consumer.done() for consumer in consumers):
+                    return
                 await asyncio.sleep(0.01)
     except TimeoutError as error:
         missing = [pair.sensor.name for pair in pairs if not pair.is_linked]
@@ -260,30 +265,33 @@ def _report(pairs: Sequence[_Pair], simulated_s: float, wall_s: float, cpu_s: fl
     )
 
 
-def faulty_day(seconds: float, seed: int, *, disconnects: int = 20, lost_bonds: int = 2) -> Scenario:
+def faulty_day(seconds: float, seed: int, *, disconnects: int = 20) -> Scenario:
     """Everything at once, and everything goes wrong.
 
     A chest strap, a Polar strap with ECG and acceleration, oximeter, thermometer, glucose sensor, scale
-    and cuff; lost links spread over all of them, lost bonds of the two that have one, a clock that is
-    reset, and a report of stored glucose records that stalls after the sensor was away.
+    and cuff; lost links spread over all of them, a lost bond of each of the two that have one, a clock that
+    is reset, and a report of stored glucose records that stalls after the sensor was away.
 
     Args:
         seconds: simulated length, at least a quarter of an hour for the stalled report to find records.
         seed: of readings, faults and jitter.
         disconnects: lost links, the one of the glucose sensor before the stalled report included.
-        lost_bonds: lost bonds.
     """
     kinds = ("heart_rate", "polar", "oximeter", "thermometer", "cgm", "weight", "blood_pressure")
     names = {kind: identity_of(kind).name for kind in kinds}
-    bonded = ("cgm", "blood_pressure")
+    cgm = names["cgm"]
     wanted: dict[FaultKind, tuple[int, Sequence[str]]] = {
-        FaultKind.DISCONNECT: (disconnects - 1, [name for kind, name in names.items() if kind != "cgm"]),
-        FaultKind.LOST_BOND: (lost_bonds, [names[kind] for kind in bonded]),
+        FaultKind.DISCONNECT: (disconnects - 1, [name for name in names.values() if name != cgm]),
+        FaultKind.LOST_BOND: (1, [names["blood_pressure"]]),
         FaultKind.CLOCK_RESET: (1, [names["polar"], names["thermometer"]]),
     }
     rng = random.Random(seed)  # noqa: S311 - a plan
     begin, away_s = 0.3 * seconds, min(1800.0, 2 * seconds / 3)
-    away = Fault(begin, FaultKind.DISCONNECT, names["cgm"], away_s)
-    stall = Fault(begin, FaultKind.STALLED_BACKFILL, names["cgm"], 1.0)
-    faults = (*plan_faults(rng, seconds, wanted), away, stall)
-    return Scenario(kinds, seconds, seed, faults, frozenset(bonded))
+    faults = (
+        *plan_faults(rng, seconds, wanted),
+        # Well before the absence, so that it cannot end the report that is to stall.
+        *plan_faults(rng, begin / 2, {FaultKind.LOST_BOND: (1, [cgm])}),
+        Fault(begin, FaultKind.DISCONNECT, cgm, away_s),
+        Fault(begin + away_s / 2, FaultKind.STALLED_BACKFILL, cgm, 1.0),
+    )
+    return Scenario(kinds, seconds, seed, faults, frozenset(("cgm", "blood_pressure")))
