@@ -74,7 +74,7 @@ def settings(tmp_path: Path) -> Path:
 
 
 def test_scan_names_profiles_and_reads_broadcasts() -> None:
-    ended = devices("scan", "--virtual", "--seconds", "2", "--json")
+    ended = devices("scan", "--virtual", "--speed", "30", "--seconds", "2.5", "--json")
     assert ended.returncode == 0, ended.stderr
     found = rows(ended)
     profiles = {profile for row in found for profile in row["profiles"]}

@@ -37,6 +37,7 @@ def add_to(commands: Subparsers) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     one = _action(actions, "scan", run_scan, "who advertises, and what it says without a connection")
     _virtual(one)
+    _speed(one)
     _seconds(one, 10.0, "how long to listen")
     one = _action(actions, "pair", run_pair, "pair, and prove that the link is encrypted")
     one.add_argument("sensor", metavar="KIND=ADDRESS", help="with --virtual or --settings the kind is enough")
@@ -51,7 +52,7 @@ def add_to(commands: Subparsers) -> None:
     one.add_argument("sensors", nargs="*", metavar="KIND=ADDRESS", help="with --virtual the kind is enough")
     _settings(one, "read the sensors of these settings")
     _virtual(one)
-    one.add_argument("--speed", type=positive, default=1.0, help="of virtual sensors: simulated seconds in a second")
+    _speed(one)
     _seconds(one, None, "how long (until Ctrl-C unless given)")
     simulation = _action(
         actions, "simulate", device_simulation.run, "virtual sensors and the real client: an account of every record"
@@ -70,6 +71,12 @@ def _action(actions: Subparsers, name: str, run: Run, text: str) -> argparse.Arg
 
 def _virtual(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--virtual", action="store_true", help="virtual sensors inside this process, no hardware")
+
+
+def _speed(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--speed", type=positive, default=1.0, help="of virtual sensors: simulated seconds in a second (1)"
+    )
 
 
 def _seconds(parser: argparse.ArgumentParser, default: float | None, text: str) -> None:
@@ -105,7 +112,7 @@ def run_scan(options: argparse.Namespace) -> int:
 
 
 async def _scan(options: argparse.Namespace) -> list[Sighting]:
-    async with air(virtual=options.virtual) as radio:
+    async with air(virtual=options.virtual, speed=options.speed) as radio:
         return await scan(radio.backends, options.seconds, radio.clock)
 
 
