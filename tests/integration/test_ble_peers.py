@@ -384,6 +384,20 @@ async def test_a_bonded_sensor_is_encrypted_again_after_a_lost_link() -> None:
         assert listener.accounts()["glucose_interstitial"].once == 2
 
 
+async def test_the_handle_of_a_lost_link_is_not_given_to_the_next_one() -> None:
+    async with listening("oximeter") as (listener, time):
+        handles = []
+        for _ in range(3):
+            connection = listener.sensor.connection
+            assert connection is not None
+            handles.append(connection.handle)
+            await listener.sensor.inject(Fault(0, FaultKind.DISCONNECT, listener.sensor.name, 0))
+            await settle(lambda: not listener.client.is_connected)
+            await time.run(1)
+            await listener.connect()
+        assert len(set(handles)) == 3
+
+
 @pytest.mark.parametrize("kind", BROADCASTS)
 async def test_a_broadcast_is_read_without_a_connection(kind: str) -> None:
     time = SimulatedTime(START)

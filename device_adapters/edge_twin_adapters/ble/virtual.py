@@ -54,6 +54,7 @@ _BATTERY_LEVEL = 0x2A19
 _TEMPERATURE_MEASUREMENT = 0x2A1C
 _CHEST = 1
 _SHORT_UUID_BYTES = 2
+_LARGEST_HANDLE = 0xEFF
 
 Pace = Callable[[float], Awaitable[None]]
 
@@ -61,8 +62,20 @@ Pace = Callable[[float], Awaitable[None]]
 class _Controller(Controller):
     """A Bumble controller that also obeys the cancellation of a connection attempt.
 
-    Bumble 0.0.236 acknowledges the command and goes on trying, which blocks every later attempt.
+    Bumble 0.0.236 acknowledges the command and goes on trying, which blocks every later attempt. It also
+    gives the handle of a lost link to the next one at once, and a host that has not heard of the loss yet
+    would then read, write and close the link of another device.
     """
+
+    _last_handle = 0
+
+    def allocate_connection_handle(self) -> int:
+        """The next handle that was not used for longest (handles end at 0xEFF)."""
+        used = {link.handle for link in (*self.le_connections.values(), *self.classic_connections.values())}
+        while True:
+            self._last_handle = self._last_handle % _LARGEST_HANDLE + 1
+            if self._last_handle not in used:
+                return self._last_handle
 
     def on_hci_le_create_connection_cancel_command(
         self, command: hci.HCI_LE_Create_Connection_Cancel_Command
