@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from edge_twin.bundle import Bundle, members_outside
 from edge_twin.engines.network_engines import CANDIDATES, LAYERS, NetworkEngine
-from edge_twin.engines.selection import Choice, first_right, preferred_order, within_tolerance
+from edge_twin.engines.selection import Choice, select, within_tolerance
 from edge_twin.errors import BundleError
 from edge_twin.manifest import Reader
 from edge_twin.npz import read_arrays
@@ -166,12 +166,7 @@ def select_emulator_engine(bundle: Bundle, emulator: Emulator, prefer: str | Non
     Raises:
         BundleError: ``engine_unknown``, ``no_engine``.
     """
-    return first_right(
-        preferred_order(CANDIDATES, prefer),
-        lambda name, settings: CANDIDATES[name](bundle, emulator, settings),
-        lambda engine: check_emulator_golden(engine, bundle),
-        bundle,
-    )
+    return select(CANDIDATES, prefer, lambda engine: check_emulator_golden(engine, bundle), bundle, emulator)
 
 
 def check_emulator_golden(engine: NetworkEngine, bundle: Bundle) -> float:

@@ -19,16 +19,7 @@ from edge_twin.course import Course
 from edge_twin.engines.buffers import Buffers, silu
 from edge_twin.engines.litert_network import LitertNetwork
 from edge_twin.engines.onnx_session import BoundSession
-from edge_twin.engines.selection import (
-    LITERT,
-    NUMPY,
-    ONNXRUNTIME,
-    Choice,
-    Settings,
-    first_right,
-    preferred_order,
-    within_tolerance,
-)
+from edge_twin.engines.selection import LITERT, NUMPY, ONNXRUNTIME, Choice, Settings, select, within_tolerance
 from edge_twin.errors import BundleError
 from edge_twin.student import MEMBER_FEATURES, SCHEDULE_FEATURES, CalendarBasis, Student, schedule_features
 
@@ -217,12 +208,7 @@ def select_course_engine(bundle: Bundle, student: Student, prefer: str | None = 
     Raises:
         BundleError: ``engine_unknown``, ``no_engine``.
     """
-    return first_right(
-        preferred_order(CANDIDATES, prefer),
-        lambda name, settings: CANDIDATES[name](bundle, student, settings),
-        lambda engine: check_course_golden(engine, bundle, student),
-        bundle,
-    )
+    return select(CANDIDATES, prefer, lambda engine: check_course_golden(engine, bundle, student), bundle, student)
 
 
 def check_course_golden(engine: CourseEngine, bundle: Bundle, student: Student) -> float:

@@ -10,15 +10,7 @@ from numpy.typing import NDArray
 
 from edge_twin.bundle import Bundle
 from edge_twin.engines.numpy_field import FieldEngine, NumpyField, OnnxField
-from edge_twin.engines.selection import (
-    NUMPY,
-    ONNXRUNTIME,
-    Choice,
-    Settings,
-    first_right,
-    preferred_order,
-    within_tolerance,
-)
+from edge_twin.engines.selection import NUMPY, ONNXRUNTIME, Choice, Settings, select, within_tolerance
 from edge_twin.errors import BundleError
 from edge_twin.field import FieldModel
 from edge_twin.npz import read_arrays
@@ -49,12 +41,7 @@ def select_field_engine(bundle: Bundle, model: FieldModel, prefer: str | None = 
     Raises:
         BundleError: ``engine_unknown``, ``no_engine``.
     """
-    return first_right(
-        preferred_order(CANDIDATES, prefer),
-        lambda name, settings: CANDIDATES[name](bundle, model, settings),
-        lambda engine: check_field_golden(engine, bundle, model),
-        bundle,
-    )
+    return select(CANDIDATES, prefer, lambda engine: check_field_golden(engine, bundle, model), bundle, model)
 
 
 def check_field_golden(engine: FieldEngine, bundle: Bundle, model: FieldModel) -> float:

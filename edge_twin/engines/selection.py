@@ -117,6 +117,29 @@ def first_right(
     raise BundleError("; ".join(f"{label}: {why}" for label, why in refused.items()), reason="no_engine")
 
 
+def select(
+    candidates: Mapping[str, Callable[..., Chosen]],
+    prefer: str | None,
+    check: Callable[[Chosen], object],
+    bundle: Bundle,
+    model: object,
+) -> Choice[Chosen]:
+    """The first of the candidates that passes the check, see ``preferred_order`` and ``first_right``.
+
+    Args:
+        candidates: makers by name, from bundle, model and settings.
+        prefer: name of the one tried first.
+        check: raises when the engine does not reproduce the golden vectors.
+        bundle: verified.
+        model: what the bundle describes, read.
+
+    Raises:
+        BundleError: ``engine_unknown``, ``no_engine``.
+    """
+    order = preferred_order(candidates, prefer)
+    return first_right(order, lambda name, settings: candidates[name](bundle, model, settings), check, bundle)
+
+
 def within_tolerance(difference: float, bundle: Bundle) -> float:
     """The difference from the golden vectors, once it is found small enough.
 
