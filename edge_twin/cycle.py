@@ -30,7 +30,7 @@ from edge_twin.cycle_weights import Weights
 from edge_twin.engines import kinds, simulate_reported
 from edge_twin.engines.buffers import Buffers
 from edge_twin.engines.cycle_network import CANDIDATES, CycleEngine
-from edge_twin.engines.selection import NUMPY, Settings, first_right, preferred_order
+from edge_twin.engines.selection import NUMPY, Settings, first_right, named, preferred_order, within_tolerance
 from edge_twin.errors import BundleError
 from edge_twin.exposure import DoseEvent, exposure_grid
 from edge_twin.manifest import Reader
@@ -126,9 +126,7 @@ class CycleOperator:
             self.weights = Weights.from_npz(bundle.files[spec.text("weights")], self.form.layout)
         except KeyError as error:
             raise BundleError("the weights are not in the bundle", reason="malformed") from error
-        if engine not in CANDIDATES:
-            raise BundleError(f"there is no engine {engine!r}", reason="engine_unknown")
-        self.engine: CycleEngine = CANDIDATES[engine](bundle, self.weights, settings)
+        self.engine: CycleEngine = named(CANDIDATES, engine)(bundle, self.weights, settings)
         self.curves = CycleCurves(self.weights)
         self._precision = self.weights.precision.astype(np.float32)
         self._buffers = Buffers()
@@ -360,9 +358,7 @@ def check_golden(operator: CycleOperator, bundle: Bundle) -> float:
     if computed.shape != output.shape or computed.size == 0:
         raise BundleError("the golden vectors have another shape", reason="golden_mismatch")
     difference = float(np.max(np.abs(computed / output - 1.0)))
-    if not difference <= bundle.engine.tolerance_relative:
-        raise BundleError(f"differs from the golden vectors by {difference:.1e}", reason="golden_mismatch")
-    return difference
+    return within_tolerance(difference, bundle)
 
 
 def _check(parameters: Floats, wanted: Floats) -> None:

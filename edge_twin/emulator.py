@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edge_twin.bundle import Bundle, members_outside
 from edge_twin.engines.network_engines import CANDIDATES, LAYERS, NetworkEngine
-from edge_twin.engines.selection import first_right, preferred_order
+from edge_twin.engines.selection import Choice, select, within_tolerance
 from edge_twin.errors import BundleError
 from edge_twin.manifest import Reader
 from edge_twin.npz import read_arrays
@@ -150,20 +149,13 @@ class Emulator:
         return CountDistribution(none, raw[:, 1], np.exp(0.5 * raw[:, 2]), self.shape)
 
 
-class EmulatorEngineChoice(NamedTuple):
-    """The engine that passed the golden vectors, and why others were refused (by name)."""
-
-    engine: NetworkEngine
-    refused: Mapping[str, str]
-
-
 def features(log_parameters: Floats, days: ArrayLike) -> Singles:
     """[n, p + 1] inputs of the network: log parameters and ln(days)."""
     horizon = np.broadcast_to(np.log(np.asarray(days, np.float64)), len(log_parameters))
     return np.column_stack((log_parameters, horizon)).astype(np.float32)
 
 
-def select_emulator_engine(bundle: Bundle, emulator: Emulator, prefer: str | None = None) -> EmulatorEngineChoice:
+def select_emulator_engine(bundle: Bundle, emulator: Emulator, prefer: str | None = None) -> Choice[NetworkEngine]:
     """The first engine that reproduces the golden vectors.
 
     Args:
@@ -174,13 +166,7 @@ def select_emulator_engine(bundle: Bundle, emulator: Emulator, prefer: str | Non
     Raises:
         BundleError: ``engine_unknown``, ``no_engine``.
     """
-    engine, refused = first_right(
-        preferred_order(CANDIDATES, prefer),
-        lambda name, settings: CANDIDATES[name](bundle, emulator, settings),
-        lambda engine: check_emulator_golden(engine, bundle),
-        bundle,
-    )
-    return EmulatorEngineChoice(engine, refused)
+    return select(CANDIDATES, prefer, lambda engine: check_emulator_golden(engine, bundle), bundle, emulator)
 
 
 def check_emulator_golden(engine: NetworkEngine, bundle: Bundle) -> float:
@@ -198,9 +184,7 @@ def check_emulator_golden(engine: NetworkEngine, bundle: Bundle) -> float:
     if raw.shape != found.shape or not np.array_equal(raw[:, :, 1], golden.output):
         raise BundleError("the golden outputs do not fit the emulator", reason="malformed")
     difference = float((np.abs(found - raw) / (1.0 + np.abs(raw))).max())
-    if not difference <= bundle.engine.tolerance_relative:
-        raise BundleError(f"differs from the golden vectors by {difference:.1e}", reason="golden_mismatch")
-    return difference
+    return within_tolerance(difference, bundle)
 
 
 def _raw(bundle: Bundle) -> Floats:

@@ -11,7 +11,7 @@ from edge_twin import cycle, engines
 from edge_twin.bundle import Bundle
 from edge_twin.emulator import DISTRIBUTION_EMULATOR, Emulator, check_emulator_golden
 from edge_twin.engines import course_network, field_engines, network_engines
-from edge_twin.engines.selection import Settings, ways
+from edge_twin.engines.selection import Settings, named, ways
 from edge_twin.errors import BundleError
 from edge_twin.field import REACTION_DIFFUSION_POD, FieldModel
 from edge_twin.student import COURSE_NETWORK, load_student
@@ -82,11 +82,8 @@ def _equations(bundle: Bundle, name: str, settings: Settings) -> float:
 
 
 def _course_network(bundle: Bundle, name: str, settings: Settings) -> float:
-    if name not in course_network.CANDIDATES:
-        raise BundleError(f"there is no engine {name!r}", reason="engine_unknown")
-    student = load_student(bundle)
-    engine = course_network.CANDIDATES[name](bundle, student, settings)
-    return course_network.check_course_golden(engine, bundle, student)
+    make, student = named(course_network.CANDIDATES, name), load_student(bundle)
+    return course_network.check_course_golden(make(bundle, student, settings), bundle, student)
 
 
 def _cycle_operator(bundle: Bundle, name: str, settings: Settings) -> float:
@@ -94,16 +91,13 @@ def _cycle_operator(bundle: Bundle, name: str, settings: Settings) -> float:
 
 
 def _field(bundle: Bundle, name: str, settings: Settings) -> float:
-    if name not in field_engines.CANDIDATES:
-        raise BundleError(f"there is no engine {name!r}", reason="engine_unknown")
-    model = FieldModel(bundle)
-    return field_engines.check_field_golden(field_engines.CANDIDATES[name](bundle, model, settings), bundle, model)
+    make, model = named(field_engines.CANDIDATES, name), FieldModel(bundle)
+    return field_engines.check_field_golden(make(bundle, model, settings), bundle, model)
 
 
 def _emulator(bundle: Bundle, name: str, settings: Settings) -> float:
-    if name not in network_engines.CANDIDATES:
-        raise BundleError(f"there is no engine {name!r}", reason="engine_unknown")
-    return check_emulator_golden(network_engines.CANDIDATES[name](bundle, Emulator(bundle), settings), bundle)
+    make = named(network_engines.CANDIDATES, name)
+    return check_emulator_golden(make(bundle, Emulator(bundle), settings), bundle)
 
 
 _CHECKS: Mapping[str, Callable[[Bundle, str, Settings], float]] = MappingProxyType(

@@ -16,7 +16,16 @@ from numpy.typing import NDArray
 
 from edge_twin.bundle import Bundle
 from edge_twin.engines.kinds import FRIBERG_TRANSIT, JOST_LEUKOCYTES, QUARTINO_GCSF, kind_of
-from edge_twin.engines.selection import LITERT, NUMPY, ONNXRUNTIME, Settings, first_right, preferred_order
+from edge_twin.engines.selection import (
+    LITERT,
+    NUMPY,
+    ONNXRUNTIME,
+    Settings,
+    first_right,
+    named,
+    preferred_order,
+    within_tolerance,
+)
 from edge_twin.errors import BundleError
 
 Floats = NDArray[np.float64]
@@ -118,9 +127,7 @@ def named_engine(bundle: Bundle, name: str, settings: Settings = ()) -> Engine:
     Raises:
         BundleError: ``engine_unknown``, or why the engine cannot run the bundle.
     """
-    if name not in _CANDIDATES:
-        raise BundleError(f"there is no engine {name!r}", reason="engine_unknown")
-    return _CANDIDATES[name](bundle, settings)
+    return named(_CANDIDATES, name)(bundle, settings)
 
 
 def select_engine(bundle: Bundle, prefer: str | None = None) -> EngineChoice:
@@ -154,9 +161,7 @@ def check_golden(engine: Engine, bundle: Bundle) -> float:
     if output.shape != golden.output.shape:
         raise BundleError("the engine returned another shape", reason="golden_mismatch")
     difference = float(np.max(np.abs(output / golden.output - 1.0)))
-    if not difference <= bundle.engine.tolerance_relative:
-        raise BundleError(f"differs from the golden vectors by {difference:.1e}", reason="golden_mismatch")
-    return difference
+    return within_tolerance(difference, bundle)
 
 
 __all__ = [

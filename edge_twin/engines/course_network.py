@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from edge_twin.course import Course
 from edge_twin.engines.buffers import Buffers, silu
 from edge_twin.engines.litert_network import LitertNetwork
 from edge_twin.engines.onnx_session import BoundSession
-from edge_twin.engines.selection import LITERT, NUMPY, ONNXRUNTIME, Settings, first_right, preferred_order
+from edge_twin.engines.selection import LITERT, NUMPY, ONNXRUNTIME, Choice, Settings, select, within_tolerance
 from edge_twin.errors import BundleError
 from edge_twin.student import MEMBER_FEATURES, SCHEDULE_FEATURES, CalendarBasis, Student, schedule_features
 
@@ -197,14 +197,7 @@ CANDIDATES: Mapping[str, Callable[..., CourseEngine]] = MappingProxyType(
 """Makers by name: bundle, student and, where an engine has several ways to run, its settings."""
 
 
-class CourseEngineChoice(NamedTuple):
-    """The engine that passed the golden vectors, and why others were refused (by name)."""
-
-    engine: CourseEngine
-    refused: Mapping[str, str]
-
-
-def select_course_engine(bundle: Bundle, student: Student, prefer: str | None = None) -> CourseEngineChoice:
+def select_course_engine(bundle: Bundle, student: Student, prefer: str | None = None) -> Choice[CourseEngine]:
     """The first engine that reproduces the golden vectors.
 
     Args:
@@ -215,13 +208,7 @@ def select_course_engine(bundle: Bundle, student: Student, prefer: str | None = 
     Raises:
         BundleError: ``engine_unknown``, ``no_engine``.
     """
-    engine, refused = first_right(
-        preferred_order(CANDIDATES, prefer),
-        lambda name, settings: CANDIDATES[name](bundle, student, settings),
-        lambda engine: check_course_golden(engine, bundle, student),
-        bundle,
-    )
-    return CourseEngineChoice(engine, refused)
+    return select(CANDIDATES, prefer, lambda engine: check_course_golden(engine, bundle, student), bundle, student)
 
 
 def check_course_golden(engine: CourseEngine, bundle: Bundle, student: Student) -> float:
@@ -237,6 +224,4 @@ def check_course_golden(engine: CourseEngine, bundle: Bundle, student: Student) 
     output = engine.counts(golden.log_parameters, course, student.calendar(course, days))
     scale = golden.output + student.floor * np.exp(golden.log_parameters[:, 0])
     difference = float(np.max(np.abs(output - golden.output) / scale))
-    if not difference <= bundle.engine.tolerance_relative:
-        raise BundleError(f"differs from the golden vectors by {difference:.1e}", reason="golden_mismatch")
-    return difference
+    return within_tolerance(difference, bundle)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_twin.bundle import Bundle
 from edge_twin.engines.numpy_field import FieldEngine, NumpyField, OnnxField
-from edge_twin.engines.selection import NUMPY, ONNXRUNTIME, Settings, first_right, preferred_order
+from edge_twin.engines.selection import NUMPY, ONNXRUNTIME, Choice, Settings, select, within_tolerance
 from edge_twin.errors import BundleError
 from edge_twin.field import FieldModel
 from edge_twin.npz import read_arrays
@@ -31,14 +30,7 @@ CANDIDATES: Mapping[str, Callable[..., FieldEngine]] = MappingProxyType({NUMPY: 
 """Makers by name: bundle, model and, where an engine has several ways to run, its settings."""
 
 
-class FieldEngineChoice(NamedTuple):
-    """The engine that passed the golden vectors, and why others were refused (by name)."""
-
-    engine: FieldEngine
-    refused: Mapping[str, str]
-
-
-def select_field_engine(bundle: Bundle, model: FieldModel, prefer: str | None = None) -> FieldEngineChoice:
+def select_field_engine(bundle: Bundle, model: FieldModel, prefer: str | None = None) -> Choice[FieldEngine]:
     """The first engine that reproduces the golden vectors; numpy comes first: it needs no other library.
 
     Args:
@@ -49,13 +41,7 @@ def select_field_engine(bundle: Bundle, model: FieldModel, prefer: str | None = 
     Raises:
         BundleError: ``engine_unknown``, ``no_engine``.
     """
-    engine, refused = first_right(
-        preferred_order(CANDIDATES, prefer),
-        lambda name, settings: CANDIDATES[name](bundle, model, settings),
-        lambda engine: check_field_golden(engine, bundle, model),
-        bundle,
-    )
-    return FieldEngineChoice(engine, refused)
+    return select(CANDIDATES, prefer, lambda engine: check_field_golden(engine, bundle, model), bundle, model)
 
 
 def check_field_golden(engine: FieldEngine, bundle: Bundle, model: FieldModel) -> float:
@@ -70,9 +56,7 @@ def check_field_golden(engine: FieldEngine, bundle: Bundle, model: FieldModel) -
     total = np.abs(model.cellularity(states) / golden.output - 1.0).max()
     ends = np.abs(states[-1] - final).max() / np.abs(final).max()
     difference = float(np.maximum(total, ends))
-    if not difference <= bundle.engine.tolerance_relative:
-        raise BundleError(f"differs from the golden vectors by {difference:.1e}", reason="golden_mismatch")
-    return difference
+    return within_tolerance(difference, bundle)
 
 
 def _states(bundle: Bundle, model: FieldModel) -> tuple[Floats, Floats]:

@@ -6,9 +6,9 @@ way is asked on its own, so that an accelerator that computes something else cos
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from edge_twin.bundle import Bundle
 from edge_twin.errors import BundleError
@@ -22,6 +22,18 @@ Settings = tuple[str, ...]
 """How an engine is to run: execution providers, or the library; empty for its default."""
 
 Chosen = TypeVar("Chosen")
+
+
+class Choice(NamedTuple, Generic[Chosen]):
+    """The engine that passed the golden vectors.
+
+    Attributes:
+        engine: the chosen one.
+        refused: why each one tried before it was refused, by the label of its way; first word machine-readable.
+    """
+
+    engine: Chosen
+    refused: Mapping[str, str]
 
 
 class Way(NamedTuple):
@@ -52,23 +64,32 @@ def ways(name: str) -> tuple[Way, ...]:
     return (Way(name, ()),)
 
 
-def preferred_order(names: Iterable[str], prefer: str | None) -> tuple[str, ...]:
+def named(candidates: Mapping[str, Chosen], name: str) -> Chosen:
+    """The candidate called ``name``.
+
+    Raises:
+        BundleError: ``engine_unknown`` when there is none.
+    """
+    if name not in candidates:
+        raise BundleError(f"there is no engine {name!r}", reason="engine_unknown")
+    return candidates[name]
+
+
+def preferred_order(candidates: Mapping[str, object], prefer: str | None) -> tuple[str, ...]:
     """The names to try: the preferred one and then numpy, or all of them.
 
     Raises:
         BundleError: ``engine_unknown`` when the preferred one is not among them.
     """
-    known = tuple(names)
     if prefer is None:
-        return known
-    if prefer not in known:
-        raise BundleError(f"there is no engine {prefer!r}", reason="engine_unknown")
+        return tuple(candidates)
+    named(candidates, prefer)
     return tuple(dict.fromkeys((prefer, NUMPY)))
 
 
 def first_right(
     names: Sequence[str], make: Callable[[str, Settings], Chosen], check: Callable[[Chosen], object], bundle: Bundle
-) -> tuple[Chosen, Mapping[str, str]]:
+) -> Choice[Chosen]:
     """The first engine that can be made and passes the check, and why the ones before it were refused.
 
     Args:
@@ -92,5 +113,39 @@ def first_right(
             _LOG.warning("engine %s refused for bundle %s: %s", way.label, bundle.id, refused[way.label])
         else:
             _LOG.info("bundle %s runs in %s", bundle.id, way.label)
-            return engine, MappingProxyType(refused)
+            return Choice(engine, MappingProxyType(refused))
     raise BundleError("; ".join(f"{label}: {why}" for label, why in refused.items()), reason="no_engine")
+
+
+def select(
+    candidates: Mapping[str, Callable[..., Chosen]],
+    prefer: str | None,
+    check: Callable[[Chosen], object],
+    bundle: Bundle,
+    model: object,
+) -> Choice[Chosen]:
+    """The first of the candidates that passes the check, see ``preferred_order`` and ``first_right``.
+
+    Args:
+        candidates: makers by name, from bundle, model and settings.
+        prefer: name of the one tried first.
+        check: raises when the engine does not reproduce the golden vectors.
+        bundle: verified.
+        model: what the bundle describes, read.
+
+    Raises:
+        BundleError: ``engine_unknown``, ``no_engine``.
+    """
+    order = preferred_order(candidates, prefer)
+    return first_right(order, lambda name, settings: candidates[name](bundle, model, settings), check, bundle)
+
+
+def within_tolerance(difference: float, bundle: Bundle) -> float:
+    """The difference from the golden vectors, once it is found small enough.
+
+    Raises:
+        BundleError: ``golden_mismatch`` when it exceeds the bundle's tolerance or is not a number.
+    """
+    if not difference <= bundle.engine.tolerance_relative:
+        raise BundleError(f"differs from the golden vectors by {difference:.1e}", reason="golden_mismatch")
+    return difference

@@ -20,18 +20,8 @@ from edge_twin.engines.numpy_friberg import (
     HOURS_PER_DAY,
     TRANSIT_RATE_COUNT,
 )
-from edge_twin_models.graph_parts import (
-    ELEMENT,
-    Carried,
-    PerStep,
-    count_nodes,
-    counts_model,
-    growth_nodes,
-    index_tensors,
-    node,
-    number_tensors,
-    scan_node,
-)
+from edge_twin_models import graph_parts
+from edge_twin_models.graph_parts import ELEMENT, Carried, PerStep, growth_nodes, index_tensors, node, number_tensors
 
 _ORDERS = 4
 _CHAIN = 4
@@ -66,8 +56,8 @@ def build_graph(name: str, *, element: int = ELEMENT) -> bytes:
         name: of the graph.
         element: ONNX element type of all tensors; see ``onnxruntime_engine`` on why it is double.
     """
-    nodes = [*_parameter_nodes(), *_step_nodes(), _steps_node(element), *count_nodes("fraction", "circ0")]
-    return counts_model(name, nodes, _constants(element), (4, 2), element)
+    nodes = [*_parameter_nodes(), *_step_nodes(), _steps_node(element), *graph_parts.count_nodes("fraction", "circ0")]
+    return graph_parts.counts_model(name, nodes, _constants(element), (4, 2), element)
 
 
 def _constants(element: int) -> list[Any]:
@@ -167,4 +157,4 @@ def _steps_node(element: int) -> Any:  # noqa: ANN401 - onnx has no types
         "exposure": PerStep("exposures"),
         "step_powers": PerStep("duration_powers", [_ORDERS + 1, 1, 1]),
     }
-    return scan_node(nodes, states, steps, ("fraction", "fractions"), element)
+    return graph_parts.scan_node(nodes, states, steps, ("fraction", "fractions"), element)

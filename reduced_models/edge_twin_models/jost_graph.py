@@ -16,17 +16,8 @@ from edge_twin.engines.numpy_jost import (
     TRANSIT_ORDER,
     TRANSIT_TABLE,
 )
-from edge_twin_models.graph_parts import (
-    Carried,
-    PerStep,
-    count_nodes,
-    counts_model,
-    growth_nodes,
-    index_tensors,
-    node,
-    number_tensors,
-    scan_node,
-)
+from edge_twin_models import graph_parts
+from edge_twin_models.graph_parts import Carried, PerStep, growth_nodes, index_tensors, node, number_tensors
 
 Floats = NDArray[np.float64]
 
@@ -40,8 +31,8 @@ def build_graph(name: str, kwbc_per_day: float) -> bytes:
         name: of the graph.
         kwbc_per_day: loss rate of circulating leukocytes, 1/d.
     """
-    nodes = [*_parameter_nodes(), *_step_nodes(), _steps_node(), *count_nodes("share", "wbc0")]
-    return counts_model(name, nodes, _constants(kwbc_per_day), (4, STEP_COLUMNS))
+    nodes = [*_parameter_nodes(), *_step_nodes(), _steps_node(), *graph_parts.count_nodes("share", "wbc0")]
+    return graph_parts.counts_model(name, nodes, _constants(kwbc_per_day), (4, STEP_COLUMNS))
 
 
 def _constants(kwbc_per_day: float) -> list[Any]:
@@ -165,4 +156,4 @@ def _steps_node() -> Any:  # noqa: ANN401 - onnx has no types
         "drug_points": PerStep("drug", [STEP_COLUMNS - 1]),
         "response": PerStep("responses", [7]),
     }
-    return scan_node(nodes, states, steps)
+    return graph_parts.scan_node(nodes, states, steps)

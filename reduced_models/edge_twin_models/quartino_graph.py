@@ -12,17 +12,8 @@ from edge_twin.engines.numpy_quartino import (
     STEP_COLUMNS,
     FactorKinetics,
 )
-from edge_twin_models.graph_parts import (
-    Carried,
-    PerStep,
-    count_nodes,
-    counts_model,
-    growth_nodes,
-    index_tensors,
-    node,
-    number_tensors,
-    scan_node,
-)
+from edge_twin_models import graph_parts
+from edge_twin_models.graph_parts import Carried, PerStep, growth_nodes, index_tensors, node, number_tensors
 
 
 def build_graph(name: str, kinetics: FactorKinetics) -> bytes:
@@ -34,8 +25,8 @@ def build_graph(name: str, kinetics: FactorKinetics) -> bytes:
         name: of the graph.
         kinetics: what all patients share.
     """
-    nodes = [*_parameter_nodes(), *_step_nodes(), _steps_node(), *count_nodes("share", "circ0")]
-    return counts_model(name, nodes, _constants(kinetics), (len(PARAMETERS), STEP_COLUMNS))
+    nodes = [*_parameter_nodes(), *_step_nodes(), _steps_node(), *graph_parts.count_nodes("share", "circ0")]
+    return graph_parts.counts_model(name, nodes, _constants(kinetics), (len(PARAMETERS), STEP_COLUMNS))
 
 
 def _constants(kinetics: FactorKinetics) -> list[Any]:
@@ -183,4 +174,4 @@ def _steps_node() -> Any:  # noqa: ANN401 - onnx has no types
     nodes = [*_factor_nodes(), *_growth_nodes(), *_chain_nodes()]
     states = {"log_pool": Carried("nothing"), "factor": Carried("baseline"), "chain": Carried("chain_start", CHAIN)}
     steps = {"duration": PerStep("durations"), "exposure": PerStep("exposures"), "given": PerStep("givens")}
-    return scan_node(nodes, states, steps)
+    return graph_parts.scan_node(nodes, states, steps)
