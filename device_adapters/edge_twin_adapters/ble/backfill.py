@@ -78,6 +78,7 @@ class Backfill:
         self._received = 0
         self._damaged = 0
         self._lost = 0
+        self._owed: int | None = None
         self.running = False
         self.lenient = False
 
@@ -90,7 +91,9 @@ class Backfill:
             self._alive.set()
         elif uuid == self._stored.measurement and self.running:
             self._note(uuid, payload)
-            self._alive.set()
+            # A live value comes on the same way: what exceeds the count is no sign that the report goes on.
+            if self._owed is None or self._received <= self._owed:
+                self._alive.set()
 
     def _note(self, uuid: str, payload: bytes) -> None:
         try:
@@ -132,13 +135,13 @@ class Backfill:
             position, left = 0, await self._count(Operator.FROM, 0)
         if left is not None and left > self._piece:
             position = await self._fetch_pieces(position or await self._first(), left, done)
-        await self._fetch(Operator.FROM, min(position, _LAST_NUMBER))
+        await self._fetch(Operator.FROM, min(position, _LAST_NUMBER), owed=left)
         self._advance(done)
 
     async def _fetch_pieces(self, start: int, left: int, done: Callable[[int, int], None]) -> int:
         """Fetch ranges of numbers until one request is enough for the rest: where the rest begins."""
         while left > self._piece and start + self._piece <= _LAST_NUMBER:
-            if not await self._fetch(Operator.WITHIN, start, start + self._piece - 1):
+            if not await self._fetch(Operator.WITHIN, start, start + self._piece - 1, owed=self._piece):
                 break
             left -= self._received + self._lost
             self._advance(done)
@@ -162,7 +165,7 @@ class Backfill:
 
     async def _count(self, operator: Operator, *bounds: Bound) -> int | None:
         """How many records a request would bring; None from a device that does not count."""
-        answer = await self._ask(Request(Op.COUNT, operator, bounds))
+        answer = await self._ask(Request(Op.COUNT, operator, bounds), owed=0)
         if isinstance(answer, Count):
             return answer.records
         if answer.code in _NOT_OFFERED:
@@ -171,10 +174,10 @@ class Backfill:
             return 0
         raise BackfillError(f"counting ended with {answer.name}", reason=f"backfill_{answer.name}")
 
-    async def _fetch(self, operator: Operator, *bounds: Bound) -> bool:
-        """Ask for records; False when the device does not offer this request."""
+    async def _fetch(self, operator: Operator, *bounds: Bound, owed: int | None = None) -> bool:
+        """Ask for records, ``owed`` of them as far as known; False when the device does not offer this request."""
         self._numbers, self._received, self._damaged, self._lost = set(), 0, 0, 0
-        answer = await self._ask(Request(Op.REPORT, operator, bounds))
+        answer = await self._ask(Request(Op.REPORT, operator, bounds), owed)
         code = answer.code if isinstance(answer, Response) else None
         if code in _NOT_OFFERED and operator in {Operator.WITHIN, Operator.FIRST, Operator.LAST}:
             return False
@@ -195,7 +198,8 @@ class Backfill:
         if self._lost and not self.lenient:
             raise BackfillError(f"{came} of {expected} records came", reason="backfill_incomplete")
 
-    async def _ask(self, request: Request) -> Count | Response:
+    async def _ask(self, request: Request, owed: int | None) -> Count | Response:
+        self._owed = owed
         while not self._answers.empty():
             self._answers.get_nowait()
         try:
@@ -219,6 +223,7 @@ class Backfill:
 
     async def _abort(self) -> None:
         """Ask the device to give up, so that it takes the next request; it may not answer this either."""
+        self._owed = 0
         with suppress(BleakError, TimeoutError):
             await self._write(record_access.encode_request(Request(Op.ABORT, Operator.NONE)))
             await self._answer()
