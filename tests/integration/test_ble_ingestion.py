@@ -71,6 +71,7 @@ def check(result: Ingestion, scenario: Scenario) -> None:
             assert one.in_gap == 0
         else:
             assert one.in_gap <= LIVE_PER_S[one.stream] * away_s(scenario, one.sensor)
+    assert all(one.refused == 0 for one in result.counters.values())
     counters = result.counters[identity_of("cgm").name]
     assert counters.backfill_failures >= 1
     assert counters.backfills >= 2

@@ -13,6 +13,7 @@ from bleak.exc import BleakCharacteristicNotFoundError, BleakError
 
 from edge_twin_adapters.ble import polar_control, record_access
 from edge_twin_adapters.ble.backfill import Backfill
+from edge_twin_adapters.ble.decode import DECODERS
 from edge_twin_adapters.ble.frame import long_uuid, short_uuid
 from edge_twin_adapters.ble.intake import Intake
 from edge_twin_adapters.ble.link import LINK_ERRORS, LinkLostError, LinkTimes, honour_cancellation
@@ -168,8 +169,11 @@ class Connection:
     async def _read_now(self, characteristic: BleakGATTCharacteristic) -> None:
         async with asyncio.timeout(self._times.job_s):
             value = bytes(await self._client.read_gatt_char(characteristic))
-        self.values[short_uuid(characteristic.uuid)] = value
-        self._intake.take_read(characteristic.uuid, value)
+        uuid = short_uuid(characteristic.uuid)
+        self.values[uuid] = value
+        # What is read as a proof of encryption alone need not be anything that a decoder knows.
+        if uuid not in self._protected or uuid in DECODERS:
+            self._intake.take_read(characteristic.uuid, value)
 
     def _on_notification(self, characteristic: BleakGATTCharacteristic, payload: bytearray) -> None:
         value = bytes(payload)
