@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_twin.assimilation import DEFAULT, Counts, assimilate
-from edge_twin.contract import Model
+from edge_twin.contract import Coverage, Model
 from edge_twin.discrepancy import new_occasion
 from edge_twin.exposure import DoseEvent
-from edge_twin.innovation import innovations
+from edge_twin.forecasting import interval_widening
+from edge_twin.innovation import Innovations, innovations
 from edge_twin.low_count import LowCount
 from edge_twin.program import Program
 from edge_twin.randomness import Stream, generator
@@ -66,7 +67,8 @@ class Scorer:
     def mismatch(self, patient: PatientRows) -> bool:
         """Whether the mismatch flag is up after all counts of the patient."""
         doses, counts = _record(patient)
-        return self._compared(self._model(doses), doses, counts)[1]
+        compared = self._innovations(self._model(doses), doses, counts)
+        return compared.p_mismatch <= self.program.threshold("forecast", "mismatch_probability")
 
     def _model(self, doses: tuple[DoseEvent, ...]) -> Model:
         drugs = frozenset(dose.drug or self.program.drug for dose in doses)
@@ -81,14 +83,12 @@ class Scorer:
         else:
             at_dose, later = _logs(model.simulate(ensemble, given, np.array([occasion, day])))
             logs = model.discrepancy.apply(later[None, :], at_dose, model.residual_log_sd, self.seed)[0]
-        factor, centre = self._compared(model, given, known)[0], float(np.median(logs))
+        factor = interval_widening(Coverage(), self._innovations(model, given, known), self.program)
+        centre = float(np.median(logs))
         return centre + factor * (logs - centre), factor
 
-    def _compared(self, model: Model, given: tuple[DoseEvent, ...], known: Counts) -> tuple[float, bool]:
-        """Factor on the spread, and whether the mismatch flag is up."""
-        compared = innovations(model, given, known, members=self.members, seed=self.seed, choices=DEFAULT)
-        flagged = compared.p_mismatch <= self.program.threshold("forecast", "mismatch_probability")
-        return (compared.birge_ratio if flagged else 1.0), flagged
+    def _innovations(self, model: Model, given: tuple[DoseEvent, ...], known: Counts) -> Innovations:
+        return innovations(model, given, known, members=self.members, seed=self.seed, choices=DEFAULT)
 
 
 def _record(patient: PatientRows) -> tuple[tuple[DoseEvent, ...], Counts]:
