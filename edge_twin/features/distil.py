@@ -14,7 +14,7 @@ import numpy as np
 from edge_twin import codes
 from edge_twin.features.beats import window_statistics
 from edge_twin.features.calendar import day_bounds, is_night, local_date, night_bounds
-from edge_twin.features.feature import Feature
+from edge_twin.features.feature import Feature, middle
 from edge_twin.observation import Observation, Site
 
 LONGEST_PAUSE = timedelta(seconds=60)  # a longer pause between beats ends the window (assumed)
@@ -62,9 +62,9 @@ def distil(observations: Iterable[Observation], zone: ZoneInfo) -> tuple[Feature
         *_night_features(windows, zone),
         *_day_features(_oral(ordered), zone, _DaySummary(DAY_TEMPERATURE, "Cel", max)),
         *_day_features(_of(ordered, codes.STEPS), zone, _DaySummary(DAY_STEPS, "{steps}", math.fsum)),
-        *_day_features(_of(ordered, codes.SYSTOLIC_PRESSURE), zone, _DaySummary(DAY_SYSTOLIC, "mm[Hg]", _median)),
-        *_day_features(_of(ordered, codes.DIASTOLIC_PRESSURE), zone, _DaySummary(DAY_DIASTOLIC, "mm[Hg]", _median)),
-        *_day_features(_saturations(ordered), zone, _DaySummary(DAY_SATURATION, "%", _median)),
+        *_day_features(_of(ordered, codes.SYSTOLIC_PRESSURE), zone, _DaySummary(DAY_SYSTOLIC, "mm[Hg]", middle)),
+        *_day_features(_of(ordered, codes.DIASTOLIC_PRESSURE), zone, _DaySummary(DAY_DIASTOLIC, "mm[Hg]", middle)),
+        *_day_features(_saturations(ordered), zone, _DaySummary(DAY_SATURATION, "%", middle)),
     ]
     return tuple(sorted(features, key=lambda feature: (feature.start, feature.name)))
 
@@ -82,12 +82,6 @@ def _of(observations: Sequence[Observation], code: codes.Code) -> list[Observati
 def _oral(observations: Sequence[Observation]) -> list[Observation]:
     """Mouth readings alone: a skin or armpit temperature is not an oral one."""
     return [reading for reading in _of(observations, codes.BODY_TEMPERATURE) if reading.site is Site.ORAL]
-
-
-def _median(values: Sequence[float]) -> float:
-    """The middle value, or the mean of the two; the standard library's costs half a megabyte to load."""
-    ordered, half = sorted(values), len(values) // 2
-    return ordered[half] if len(ordered) % 2 else 0.5 * (ordered[half - 1] + ordered[half])
 
 
 def _saturations(observations: Sequence[Observation]) -> list[Observation]:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from edge_twin.contract import Flag, FlagKind, Forecast, Urgency
-from edge_twin.flags.situation import Situation, evidence, out_of_100
+from edge_twin.flags.situation import Situation, evidence, is_below, out_of_100
 from edge_twin.observation import Origin
 
 NOMINAL_OUTSIDE = 0.05  # share of counts that a 95 % interval may miss
@@ -15,8 +15,7 @@ NOMINAL_OUTSIDE = 0.05  # share of counts that a 95 % interval may miss
 def measured_flags(situation: Situation) -> Iterator[Flag]:
     """A fresh count below the program's threshold, or one reported as less than that."""
     count, rule = situation.fresh_count(), situation.given.program.count
-    threshold = situation.given.program.low_threshold
-    if count is None or not (count.value < threshold or (count.limit_sign and count.value <= threshold)):
+    if count is None or not is_below(count, situation.given.program.low_threshold):
         return
     yield Flag(
         kind=FlagKind(rule.measured_flag),

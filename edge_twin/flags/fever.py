@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from edge_twin import codes
 from edge_twin.contract import Flag, FlagKind, Urgency
-from edge_twin.flags.situation import Situation, evidence, out_of_100
+from edge_twin.flags.situation import Situation, evidence, is_below, out_of_100
 from edge_twin.observation import Observation, Origin, Site
 
 CALL_NOW = "Call your team now; if you cannot reach them, call the emergency number of your plan."
@@ -125,8 +125,10 @@ def _counts(situation: Situation) -> str:
     fresh, rule = situation.fresh_count(), situation.given.program.count
     if fresh is not None:
         low = situation.threshold("fever", rule.fever_threshold)
-        relation = "below" if fresh.value < low else "not below"
-        return f"{rule.label.capitalize()} {fresh.value:g} ×10⁹/L at {situation.local(fresh.time)}, {relation} {low:g}."
+        unsure = "perhaps below" if fresh.limit_sign else "not below"  # less than a limit that lies higher
+        relation = "below" if is_below(fresh, low) else unsure
+        said = f"{rule.label.capitalize()} {fresh.limit_sign}{fresh.value:g} ×10⁹/L"
+        return f"{said} at {situation.local(fresh.time)}, {relation} {low:g}."
     if situation.forecast is not None:
         chance, event = out_of_100(situation.forecast.p_below), situation.forecast.event
         return f"No count within 48 hours; chance of {event.text} {event.period}: {chance}."

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import numpy as np
-
 from edge_twin.contract import Evidence, Flag, FlagKind, Urgency
 from edge_twin.features import NIGHT_HEART_RATE, Feature
 from edge_twin.features.calendar import local_date
+from edge_twin.features.feature import middle
 from edge_twin.flags.situation import Situation
 from edge_twin.observation import Origin
 
@@ -49,7 +48,7 @@ def _beats(night: Feature) -> int:
 
 
 def _baseline(nights: Sequence[Feature]) -> int:
-    return int(np.median([_beats(night) for night in nights]))
+    return int(middle([_beats(night) for night in nights]))
 
 
 def _limit(situation: Situation) -> float:

@@ -62,6 +62,11 @@ def evidence(reading: Observation) -> Evidence:
     return Evidence(reading.code.name, reading.value, reading.code.unit, reading.time, reading.origin)
 
 
+def is_below(count: Observation, threshold: float) -> bool:
+    """Whether a count is known to be below; one reported as "less than" is, up to the threshold itself."""
+    return count.value < threshold or bool(count.limit_sign and count.value <= threshold)
+
+
 def out_of_100(probability: float) -> str:
     """A probability as a natural frequency; never "0 of 100" or "100 of 100", which would claim certainty."""
     return f"{min(max(round(100 * probability), 1), 99)} of 100"

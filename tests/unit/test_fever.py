@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -83,6 +84,21 @@ def test_hz_fever_01_the_count_changes_only_the_reason(
     assert "Neutrophils 0.3 ×10⁹/L" in low.reason
     assert measured.kind is FlagKind.NEUTROPHILS_LOW
     assert "to be confirmed" in measured.reason
+
+
+@pytest.mark.parametrize(
+    ("limit", "said"),
+    [
+        (0.5, "Neutrophils <0.5 ×10⁹/L at 07:00 on 2026-03-10, below 0.5."),
+        (1.0, "Neutrophils <1 ×10⁹/L at 07:00 on 2026-03-10, perhaps below 0.5."),
+    ],
+)
+def test_hz_fever_01_a_count_below_a_limit_is_not_called_normal(  # noqa: PLR0913, PLR0917 - fixtures and the case
+    flags: Callable[..., tuple[Flag, ...]], temperature: Maker, count: Maker, docetaxel: Dose, limit: float, said: str
+) -> None:
+    reading = count(limit, morning(docetaxel) - timedelta(hours=3))
+    fever = flags(5, temperature(38.4, morning(docetaxel)), replace(reading, attributes={"comparator": "<"}))[0]
+    assert said in fever.reason
 
 
 def test_hz_fever_01_an_old_count_gives_way_to_the_forecast(
