@@ -21,6 +21,7 @@ import pytest
 
 from edge_twin_adapters.ble.finder import Finder
 from edge_twin_adapters.ble.pairing_desk import PairingDesk
+from edge_twin_adapters.ble.peers.catalogue import SITE_PROFILES
 from edge_twin_adapters.ble.peers.polar_strap import PolarStrapPeer
 from edge_twin_adapters.ble.polar_control import Command
 from edge_twin_adapters.ble.profiles import PROFILES
@@ -28,7 +29,7 @@ from edge_twin_app.commands.devices import chosen_sensors
 from edge_twin_app.devices.pairing import Pairing
 from edge_twin_app.devices.radio import Air, air
 from edge_twin_app.devices.streaming import JsonLines, sources, watch
-from edge_twin_app.devices.virtual_ward import VIRTUAL_KINDS, VirtualWard
+from edge_twin_app.devices.virtual_ward import VirtualWard
 from edge_twin_app.errors import AppError
 
 SETTINGS = """
@@ -247,7 +248,7 @@ def test_a_command_without_sensors_is_refused() -> None:
 
 
 def test_every_virtual_sensor_has_a_kind_that_the_client_knows() -> None:
-    assert set(VIRTUAL_KINDS.values()) <= set(PROFILES)
+    assert set(SITE_PROFILES.values()) <= set(PROFILES)
 
 
 # simulate

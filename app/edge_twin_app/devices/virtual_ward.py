@@ -2,35 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from datetime import datetime
-from types import MappingProxyType, TracebackType
+from types import TracebackType
 from typing import Self
 
 from edge_twin_adapters.ble.backends import Backends
-from edge_twin_adapters.ble.peers.catalogue import MAKERS, make_sensor
+from edge_twin_adapters.ble.peers.catalogue import MAKERS, SITE_PROFILES, make_sensor
 from edge_twin_adapters.ble.peers.simulated_time import SimulatedTime
 from edge_twin_adapters.ble.virtual import VirtualRadio
 from edge_twin_app.settings import Sensor
 
-# A virtual sensor by the kind that settings use for the real one; the others only broadcast.
-VIRTUAL_KINDS: Mapping[str, str] = MappingProxyType(
-    {
-        "heart_rate": "chest_strap",
-        "polar": "polar_strap",
-        "oximeter": "oximeter",
-        "spot_oximeter": "spot_oximeter",
-        "thermometer": "thermometer",
-        "blood_pressure": "cuff",
-        "weight": "scale",
-        "body_composition": "body_composition",
-        "glucose": "glucose_meter",
-        "cgm": "glucose_sensor",
-        "running": "running_sensor",
-        "room": "room_sensor",
-    }
-)
 _SEED = 1
 _LONGER_THAN_ANY_COMMAND_S = 365.0 * 86_400.0
 
@@ -55,7 +37,7 @@ class VirtualWard:
         made = {name: make_sensor(name, self._radio, self._time, seed=_SEED, protected=protected) for name in MAKERS}
         self.peers = tuple(made.values())
         self.sensors = tuple(
-            Sensor(VIRTUAL_KINDS[name], one.address) for name, one in made.items() if name in VIRTUAL_KINDS
+            Sensor(SITE_PROFILES[name], one.address) for name, one in made.items() if name in SITE_PROFILES
         )
 
     async def __aenter__(self) -> Self:

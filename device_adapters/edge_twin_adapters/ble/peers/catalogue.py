@@ -39,6 +39,24 @@ MAKERS: Mapping[str, Maker] = MappingProxyType(
     }
 )
 
+SITE_PROFILES: Mapping[str, str] = MappingProxyType(
+    {
+        "heart_rate": "chest_strap",
+        "polar": "polar_strap",
+        "oximeter": "oximeter",
+        "spot_oximeter": "spot_oximeter",
+        "thermometer": "thermometer",
+        "blood_pressure": "cuff",
+        "weight": "scale",
+        "body_composition": "body_composition",
+        "glucose": "glucose_meter",
+        "cgm": "glucose_sensor",
+        "running": "running_sensor",
+        "room": "room_sensor",
+    }
+)
+"""The profile, as settings name it, with which a site would use each sensor that can be connected to."""
+
 
 def identity_of(kind: str, *, protected: bool = False) -> Identity:
     """Name and address of the sensor of this kind.

@@ -20,7 +20,7 @@ from edge_twin_adapters.ble.frame import DecodeContext
 from edge_twin_adapters.ble.link import Counters, LinkSecurity, LinkTimes
 from edge_twin_adapters.ble.mailbox import Frame
 from edge_twin_adapters.ble.peers.accounting import Account, Arrivals, account
-from edge_twin_adapters.ble.peers.catalogue import identity_of, make_sensor
+from edge_twin_adapters.ble.peers.catalogue import SITE_PROFILES, identity_of, make_sensor
 from edge_twin_adapters.ble.peers.faults import Fault, FaultKind, plan_faults
 from edge_twin_adapters.ble.peers.ledger import Fate
 from edge_twin_adapters.ble.peers.peer import VirtualPeer
@@ -32,22 +32,7 @@ from edge_twin_adapters.ble.source import BleSource
 from edge_twin_adapters.ble.virtual import VirtualRadio
 from edge_twin_adapters.errors import AdapterError
 
-# The profile with which a site would use each sensor.
-_PROFILES: Mapping[str, str] = {
-    "heart_rate": "chest_strap",
-    "polar": "polar_strap",
-    "oximeter": "oximeter",
-    "spot_oximeter": "spot_oximeter",
-    "thermometer": "thermometer",
-    "blood_pressure": "cuff",
-    "weight": "scale",
-    "body_composition": "body_composition",
-    "glucose": "glucose_meter",
-    "cgm": "glucose_sensor",
-    "running": "running_sensor",
-    "room": "room_sensor",
-}
-INGESTIBLE = tuple(_PROFILES)
+INGESTIBLE = tuple(SITE_PROFILES)
 # What proves encryption: a feature that a protected sensor gives to nobody else.
 _PROOFS: Mapping[str, str] = {"blood_pressure": "2a49", "cgm": "2aa8", "weight": "2a9e", "glucose": "2a51"}
 
@@ -94,7 +79,7 @@ class Scenario:
 
     def __post_init__(self) -> None:
         for kind in self.kinds:
-            if kind not in _PROFILES:
+            if kind not in SITE_PROFILES:
                 known = ", ".join(INGESTIBLE)
                 raise AdapterError(f"no sensor {kind} to connect to; there are {known}", reason="unknown_sensor")
 
@@ -216,7 +201,7 @@ def _pair(  # noqa: PLR0913, PLR0917 - what a sensor and its source need meets h
 
 
 def _profile(kind: str, *, protected: bool) -> Profile:
-    profile = PROFILES[_PROFILES[kind]]
+    profile = PROFILES[SITE_PROFILES[kind]]
     if profile.stored is not None and kind == "glucose":
         profile = replace(profile, stored=replace(profile.stored, every_s=_ASK_S))
     return replace(profile, protected=_PROOFS.get(kind)) if protected else profile
