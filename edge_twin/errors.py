@@ -9,7 +9,9 @@ machine-readable ``reason`` so that refusals can be counted without parsing sent
     ├── StateError         a saved patient state that cannot be restored
     ├── StoreError         the database on the device
     ├── BundleError        a reduced model that cannot be trusted or run
-    └── ProgramError       a disease program that is not well formed
+    ├── ProgramError       a disease program that is not well formed
+    ├── FlagError          a flag that states what it must not
+    └── WordingError       a catalogue of sentences that cannot be read
 """
 
 from __future__ import annotations
@@ -50,3 +52,11 @@ class BundleError(EdgeTwinError):
 
 class ProgramError(EdgeTwinError):
     """A disease program that is not well formed."""
+
+
+class FlagError(EdgeTwinError):
+    """A flag that states what it must not, such as a grade without the version of its criteria."""
+
+
+class WordingError(EdgeTwinError):
+    """A catalogue of sentences that cannot be read."""
