@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 def add_to(kinds: Subparsers) -> None:
     """Declare the command."""
-    parser = kinds.add_parser("detector", help="onset of illness in a daily table, beside the peers (docs/detectors.md)")
+    parser = kinds.add_parser(
+        "detector", help="onset of illness in a daily table, beside the peers (docs/detectors.md)"
+    )
     parser.add_argument("table", type=Path, help="CSV: subject, day (0 = onset), resting_heart_rate, steps; source ...")
     parser.add_argument("--json", action="store_true", help="one object as JSON instead of the tables")
     parser.add_argument("--scores", type=Path, metavar="OUT.csv", help="write subject, day, score, alert of each row")

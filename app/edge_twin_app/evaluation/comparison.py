@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge_twin_app.errors import AppError
 from edge_twin_app.evaluation.alerts import curve
-from edge_twin_app.evaluation.calendars import Bools, calendars
+from edge_twin_app.evaluation.calendars import calendars
 from edge_twin_app.evaluation.detectors import Scored, Tick, run_peer
 from edge_twin_app.evaluation.measures import Bench, Measured, Row, differences, measured, measures
 from edge_twin_app.evaluation.ours import OURS, readable_streams, run_ours
@@ -19,12 +21,13 @@ from edge_twin_app.evaluation.pseudo_onsets import drawn
 from edge_twin_app.evaluation.resampling import resamples
 from edge_twin_app.evaluation.rules import section, windows
 from edge_twin_app.evaluation.table import RATE, STEPS, DailyTable, Floats
-from edge_twin_app.evaluation.thresholds import Pooled, groups, left_out_thresholds, pooled
+from edge_twin_app.evaluation.thresholds import Pooled, best, groups, left_out_thresholds, pooled
 
-MATCHED = "matched"
+MATCHED, IN_SAMPLE = "matched", "in_sample"
 ALL_STREAMS = f"{OURS}_all_streams"
 UNIT_OF_COST = "z14"
 SAME_STREAMS = (RATE, STEPS)
+T = TypeVar("T", bound=np.generic)
 Progress = Callable[[str], Tick]
 
 
@@ -131,27 +134,23 @@ class _Matching:
     target: float
 
     def rows(self, scored: Sequence[Scored]) -> tuple[list[Row], dict[str, Pooled]]:
-        """Matched rows first, then those of the detectors' own rules."""
-        rows, curves, ours = list[Row](), dict[str, Pooled](), None
+        """Rows at left-out thresholds, then in sample, then by the detectors' own rules; and the curves."""
+        matched, in_sample = _Setting(MATCHED, self.bench), _Setting(IN_SAMPLE, self.bench)
+        curves = dict[str, Pooled]()
         for found in scored:
-            row, result, curves[found.name] = self._matched(found)
-            ours = ours or result
-            if result is not None and ours is not None and result is not ours:
-                row |= differences(ours, result)
-            rows.append(row)
-        return rows + list(self._own_rules(scored)), curves
+            scores = self._days(found.scores)
+            pairs = zip(self.bench.calendars, scores, strict=True)
+            own = [curve(known, values, self.bench.rule) for known, values in pairs]
+            curves[found.name] = pooled(own)
+            left_out = left_out_thresholds(own, self.bench.calendars, self.left_out, self.target)
+            matched.take(found, scores, left_out)
+            in_sample.take(found, scores, self._one_for_all(curves[found.name]))
+        return [*matched.rows, *in_sample.rows, *self._own_rules(scored)], curves
 
-    def _matched(self, found: Scored) -> tuple[Row, Measured | None, Pooled]:
-        scores = [values[known.row] for values, known in zip(found.scores, self.bench.calendars, strict=True)]
-        pairs = zip(self.bench.calendars, scores, strict=True)
-        curves = [curve(known, values, self.bench.rule) for known, values in pairs]
-        thresholds = left_out_thresholds(curves, self.bench.calendars, self.left_out, self.target)
-        row = _identity(found, MATCHED)
-        if not np.isfinite(np.nan_to_num(thresholds, posinf=0.0)).all() or np.isnan(thresholds).any():
-            return row | {"note": "no threshold: the other subjects have no control days"}, None, pooled(curves)
-        result = measured(self.bench, [s >= limit for s, limit in zip(scores, thresholds, strict=True)])
-        row |= _spread(thresholds) | measures(result, self.bench.rule)
-        return row, result, pooled(curves)
+    def _one_for_all(self, everyone: Pooled) -> Floats:
+        weeks = sum(known.control_weeks for known in self.bench.calendars)
+        chosen = everyone.thresholds[best(everyone.counts, self.target * weeks)] if weeks else np.nan
+        return np.full(len(self.bench.calendars), chosen)
 
     def _own_rules(self, scored: Sequence[Scored]) -> Iterator[Row]:
         for found in scored:
@@ -159,8 +158,33 @@ class _Matching:
                 flagged = self._days(found.alerts)
                 yield _identity(found, found.rule) | measures(measured(self.bench, flagged), self.bench.rule)
 
-    def _days(self, rows: Sequence[Bools]) -> list[Bools]:
+    def _days(self, rows: Sequence[NDArray[T]]) -> list[NDArray[T]]:
+        """The calendar's days of each subject's rows."""
         return [values[known.row] for values, known in zip(rows, self.bench.calendars, strict=True)]
+
+
+@dataclass(slots=True)
+class _Setting:
+    """Rows of all detectors in one setting; the first detector is ours, which the others are compared with."""
+
+    name: str
+    bench: Bench
+    rows: list[Row] = field(default_factory=list)
+    ours: Measured | None = None
+
+    def take(self, found: Scored, scores: Sequence[Floats], thresholds: Floats) -> None:
+        """Measure one detector at the threshold of each subject."""
+        row = _identity(found, self.name)
+        self.rows.append(row)
+        if np.isnan(thresholds).any():
+            row["note"] = "no threshold: the other subjects have no control days"
+            return
+        result = measured(self.bench, [s >= limit for s, limit in zip(scores, thresholds, strict=True)])
+        row |= _spread(thresholds) | measures(result, self.bench.rule)
+        if self.ours is None:
+            self.ours = result
+        else:
+            row |= differences(self.ours, result)
 
 
 def _identity(found: Scored, setting: str) -> Row:

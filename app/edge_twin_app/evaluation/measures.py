@@ -80,6 +80,26 @@ def chance(false_alerts_per_week: float, days: int) -> float:
     return 1.0 - math.exp(-false_alerts_per_week * days / DAYS_PER_WEEK)
 
 
+def chance_refractory(false_alerts_per_week: float, days: int, refractory_days: int) -> float:
+    """The same for flags that are independent from day to day and alert after a refractory period.
+
+    Such alerts are more regular than Poisson's and hit a long window more often: a stationary renewal process, whose
+    window is missed with probability rate * sum of P(interval > u) over u >= days.
+
+    Args:
+        false_alerts_per_week: of valid days.
+        days: of the window, at least ``refractory_days`` - 1.
+        refractory_days: shortest interval between two alerts.
+    """
+    rate = false_alerts_per_week / DAYS_PER_WEEK
+    if rate <= 0.0:
+        return 0.0
+    waiting = 1.0 / rate - (refractory_days - 1)  # mean days to a flag once the period is over
+    if waiting <= 1.0:
+        return 1.0
+    return float(1.0 - rate * waiting * (1.0 - 1.0 / waiting) ** (days - (refractory_days - 1)))
+
+
 def measures(found: Measured, rule: Windows) -> Row:
     """The columns of the table; None where there is nothing to measure."""
     row: Row = {}
@@ -121,17 +141,24 @@ def _load(found: Outcomes) -> Row:
 
 def _control(found: Measured, rule: Windows) -> Row:
     """Pseudo-onsets against chance; an advantage there points to look-ahead or a faulty window."""
-    there = np.isfinite(found.pseudo[0])
-    row: Row = {"pseudo_onset_subjects": int(there.sum())}
-    for name, values, draws in zip(_PSEUDO, found.pseudo, found.pseudo_draws, strict=True):
-        row |= _with_interval(name, float(values[there].mean()) if there.any() else math.nan, draws)
-    by_luck = number(chance(float(found.rates[0]), rule.days_in_window))
-    low, high = row[f"{_PSEUDO[0]}_low"], row[f"{_PSEUDO[0]}_high"]
-    known = isinstance(low, float) and isinstance(high, float) and isinstance(by_luck, float)
-    row["pseudo_onset_holds_chance"] = low <= by_luck <= high if known else None  # type: ignore[operator]
+    row: Row = {"pseudo_onset_subjects": int(np.isfinite(found.pseudo[0]).sum())}
+    windows = (rule.days_in_window, -rule.window_first_day)
+    pairs = zip(_PSEUDO, _CHANCES, windows, pseudo_means(found), found.pseudo_draws, found.rates[1:], strict=True)
+    for name, key, days, value, draws, share in pairs:
+        regular = chance_refractory(float(found.rates[0]), days, rule.refractory_days)
+        row |= _with_interval(name, value, draws) | {key: number(regular)}
+        row[f"excess_over_{name}"] = number(float(share) - value)
+        row[f"{name}_advantage"] = bool(interval(draws)[0] > regular)
     return row
 
 
+def pseudo_means(found: Measured) -> list[float]:
+    """Shares of pseudo-onsets detected and detected early, over the subjects that have any."""
+    there = np.isfinite(found.pseudo[0])
+    return [float(values[there].mean()) if there.any() else math.nan for values in found.pseudo]
+
+
+_CHANCES = ("chance_refractory", "chance_refractory_pre_symptomatic")
 _PSEUDO = ("pseudo_onset_sensitivity", "pseudo_onset_pre_symptomatic")
 _COMPARED = (*RATES, *_PSEUDO)
 
@@ -146,9 +173,7 @@ def differences(ours: Measured, other: Measured) -> Row:
 
 
 def _all_rates(found: Measured) -> list[float]:
-    there = np.isfinite(found.pseudo[0])
-    pseudo = [float(values[there].mean()) if there.any() else math.nan for values in found.pseudo]
-    return [*found.rates.tolist(), *pseudo]
+    return [*found.rates.tolist(), *pseudo_means(found)]
 
 
 def _all_draws(found: Measured) -> Floats:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,14 +11,14 @@ from matplotlib.figure import Figure
 
 from edge_twin_app.errors import AppError
 from edge_twin_app.evaluation.comparison import MATCHED, Comparison
-from edge_twin_app.evaluation.measures import Row, chance
+from edge_twin_app.evaluation.measures import chance
 from edge_twin_app.evaluation.ours import OURS
 from edge_twin_app.evaluation.rules import Windows, windows
 from edge_twin_app.report.pictures import ACCENT, INK, WARN
 
 _COLORS = ("#c77700", "#2e7d32", "#7a5195", "#00838f", "#8d6e63", "#c2185b")
 _STYLES = ("-", "--")
-_WIDEST = 1.0  # false alerts per person-week: no service would bear more
+_WIDEST = 0.6  # false alerts per person-week: no service would bear more
 _DETECTED, _EARLY = 1, 2
 
 
@@ -37,7 +37,7 @@ def evaluation_figure(found: Comparison) -> Figure:
     )
     for panel, key, column, days in panels:
         _curves(panel, found, column)
-        _dots(panel, found.rows, key)
+        _dots(panel, found, key)
         _chance(panel, days)
         panel.axvline(float(str(found.scalars["fa_target"])), color=INK, lw=0.7, ls=":")
         panel.set(xlim=(0, _WIDEST), ylim=(0, 1), xlabel="false alerts per person-week", ylabel="share of subjects")
@@ -54,23 +54,29 @@ def _title(key: str, rule: Windows) -> str:
     return f"first alert in days {rule.window_first_day} to -1"
 
 
+def _look(place: int, name: str) -> dict[str, Any]:
+    """Line of a detector: ours thick, the peers by colour and dashes."""
+    if name.startswith(OURS):
+        return {"color": ACCENT, "ls": "-" if name == OURS else "--", "lw": 2.4, "zorder": 3}
+    style = _STYLES[(place // len(_COLORS)) % len(_STYLES)]
+    return {"color": _COLORS[place % len(_COLORS)], "ls": style, "lw": 1.1}
+
+
 def _curves(panel: Axes, found: Comparison, column: int) -> None:
     for place, (name, pooled) in enumerate(found.curves.items()):
-        ours = name.startswith(OURS)
-        color = ACCENT if ours else _COLORS[place % len(_COLORS)]
-        style = _STYLES[(place // len(_COLORS)) % len(_STYLES)] if name != OURS else "-"
         x = pooled.counts[:, 0] / max(found.control_weeks, np.finfo(np.float64).tiny)
         y = pooled.counts[:, column] / max(found.eligible, 1)
         inside = x <= _WIDEST
-        panel.plot(x[inside], y[inside], color=color, ls=style, lw=2.4 if ours else 1.1, label=name)
+        panel.plot(x[inside], y[inside], label=name, **_look(place, name))
 
 
-def _dots(panel: Axes, rows: Sequence[Row], key: str) -> None:
-    matched = [row for row in rows if row["setting"] == MATCHED and row.get(key) is not None]
-    for row in matched:
-        ours = str(row["detector"]).startswith(OURS)
-        x, y = (float(str(row[name])) for name in ("false_alerts_per_person_week", key))
-        panel.plot([x], [y], "o", ms=7 if ours else 4, color=ACCENT if ours else INK)
+def _dots(panel: Axes, found: Comparison, key: str) -> None:
+    places = {name: place for place, name in enumerate(found.curves)}
+    for row in found.rows:
+        if row["setting"] == MATCHED and row.get(key) is not None:
+            name = str(row["detector"])
+            x, y = (float(str(row[column])) for column in ("false_alerts_per_person_week", key))
+            panel.plot([x], [y], "o", ms=8 if name == OURS else 5, color=_look(places[name], name)["color"], zorder=4)
 
 
 def _chance(panel: Axes, days: int) -> None:

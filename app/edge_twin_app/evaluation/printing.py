@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from edge_twin_app.evaluation.comparison import MATCHED, Comparison
+from edge_twin_app.evaluation.comparison import IN_SAMPLE, MATCHED, Comparison
 from edge_twin_app.evaluation.measures import Row
 from edge_twin_app.evaluation.ours import OURS
 from edge_twin_app.evaluation.table import Quality
@@ -57,8 +57,12 @@ _DIFFERENCES: tuple[Column, ...] = (
 _PSEUDO: tuple[Column, ...] = (
     ("detected", _WIDE, _ranged("pseudo_onset_sensitivity")),
     ("chance", _WIDTH, _plain("chance", ".3f")),
+    ("refractory", 12, _plain("chance_refractory", ".3f")),
+    ("excess", _WIDTH, _plain("excess_over_pseudo_onset_sensitivity", "+.3f")),
     ("early", _WIDE, _ranged("pseudo_onset_pre_symptomatic")),
     ("chance", _WIDTH, _plain("chance_pre_symptomatic", ".3f")),
+    ("refractory", 12, _plain("chance_refractory_pre_symptomatic", ".3f")),
+    ("excess", _WIDTH, _plain("excess_over_pseudo_onset_pre_symptomatic", "+.3f")),
     ("subjects", _WIDTH, _plain("pseudo_onset_subjects", "d")),
 )
 
@@ -66,13 +70,20 @@ _PSEUDO: tuple[Column, ...] = (
 def text(found: Comparison, quality: Quality) -> str:
     """Everything that the command prints."""
     matched = [row for row in found.rows if row["setting"] == MATCHED and "note" not in row]
-    own = [row for row in found.rows if row["setting"] != MATCHED]
+    in_sample = [row for row in found.rows if row["setting"] == IN_SAMPLE and "note" not in row]
+    own = [row for row in found.rows if row["setting"] not in {MATCHED, IN_SAMPLE}]
     scalars = found.scalars
     parts = [
         _heading(scalars),
         *_block("At equal false-alert rates (fa = realised false alerts per person-week)", _MEASURED, matched),
         *_block(f"{OURS} minus the other, same resamples (95 %)", _DIFFERENCES, _compared(matched)),
-        *_block("Pseudo-onsets, drawn among control days: nothing to detect", _PSEUDO, matched),
+        *_block(
+            "Pseudo-onsets, drawn among control days: nothing to detect (excess = real onsets minus these)",
+            _PSEUDO,
+            matched,
+        ),
+        *_block("Thresholds chosen IN SAMPLE, on the subjects they are judged on: optimistic", _MEASURED, in_sample),
+        *_block(f"In sample: {OURS} minus the other (95 %)", _DIFFERENCES, _compared(in_sample)),
         *_block("By each detector's own rule: false-alert rates differ, not comparable", _MEASURED, own),
         *_notes(found, quality),
     ]
@@ -119,11 +130,12 @@ def _notes(found: Comparison, quality: Quality) -> list[str]:
 def quality_lines(quality: Quality) -> list[str]:
     """What the reader met, said whether or not anything was wrong."""
     impossible = _counts(quality.impossible)
-    lines = [
+    told = (
         f"data quality: {quality.rows} rows, {quality.rows_without_values} without resting heart rate and steps; "
         f"missing: {_counts(quality.missing)}; impossible and counted as missing: {impossible}; subjects with a stuck "
         f"resting heart rate: {quality.subjects_with_stuck_rate}"
-    ]
+    )
+    lines = [told]
     if quality.ignored_columns:
         lines.append(f"ignored columns of text: {', '.join(quality.ignored_columns)}")
     return lines

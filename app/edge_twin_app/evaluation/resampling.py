@@ -47,7 +47,9 @@ def rates(found: Outcomes, weights: Floats) -> Floats:
 
 def ratio(part: Floats, whole: Floats) -> Floats:
     """Part over whole, NaN where the whole is 0."""
-    return np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=np.asarray(whole) > 0.0)
+    found = np.full(part.shape, np.nan)
+    np.divide(part, whole, out=found, where=whole > 0.0)
+    return found
 
 
 def interval(draws: Floats) -> tuple[float, float]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from edge_twin.errors import EdgeTwinError
 from edge_twin_app.errors import AppError
 from edge_twin_app.evaluation.peers.rolling import robust
 from edge_twin_app.evaluation.rules import section
@@ -21,10 +20,8 @@ class HalfSpaceTrees:
         except ImportError as error:
             raise AppError("river is not installed; the extra all brings it", reason="river_missing") from error
         rule = section("half_space_trees")
-        self._trees = Trees(
-            n_trees=rule["trees"], height=rule["height"], window_size=rule["window"], seed=rule["seed"]
-        )
-        self._span = rule["z_span"]
+        self._trees = Trees(n_trees=rule["trees"], height=rule["height"], window_size=rule["window"], seed=rule["seed"])
+        self._span = float(rule["z_span"])
         self._rate, self._steps = robust(rule["z_floor"]), robust(rule["z_floor"])
 
     def update(self, day: int, rate: float, log_steps: float) -> float:
@@ -40,12 +37,3 @@ class HalfSpaceTrees:
 
     def _unit(self, z: float) -> float:
         return max(0.0, min(1.0, (z + self._span) / (2.0 * self._span)))
-
-
-def missing() -> EdgeTwinError | None:
-    """Why the peer cannot run here."""
-    try:
-        HalfSpaceTrees()
-    except AppError as error:
-        return error
-    return None

@@ -39,7 +39,7 @@ def quantile(ordered: Sequence[float], share: float) -> float:
 
 
 class RollingZ:
-    """z of today against the rows ``i - window - lag`` to ``i - lag - 1``.
+    """Today against the rows ``i - window - lag`` to ``i - lag - 1``, standardised.
 
     0 when today is missing or the window holds fewer values than ``protocol.toml`` asks for.
 
@@ -56,7 +56,7 @@ class RollingZ:
         self._minimum = section("z")["minimum_valid"]
 
     def update(self, value: float) -> float:
-        """z of ``value`` (NaN when missing), which then joins the rows."""
+        """Standardised ``value`` (NaN when missing), which then joins the rows."""
         baseline = self._baseline()
         self._rows.append(value)
         if math.isnan(value) or len(baseline) < self._minimum:
