@@ -51,11 +51,11 @@ def draw_subject(rng: np.random.Generator, name: str, p: Parameters, further: Pa
     luteal, worn = _luteal(rng, person.days, p), _worn(rng, person, p)
     background = _background(rng, person, p)
     anomaly = background + person.illness.heart_rate + _wander(rng, person, p) + _warmth(luteal, p)
-    resting = _resting(rng, anomaly, source, p)
+    nightly = resting(rng, anomaly, source, p)
     fever = person.illness.fever
     course = Course(calendar.day.astype(np.float64), _felt(person), anomaly, luteal, fever, worn)
     streams = {
-        "resting_heart_rate": np.where(worn, resting, np.nan),
+        "resting_heart_rate": np.where(worn, nightly, np.nan),
         "steps": np.where(worn, _steps(rng, person, p), np.nan),
         "cycle_day": np.where(calendar.cycle_day >= 0, calendar.cycle_day, np.nan),
     } | draw_further(rng, course, further)
@@ -119,8 +119,15 @@ def _luteal(rng: np.random.Generator, days: int, p: Parameters) -> Floats:
     return np.clip((14.0 - left) / 2, 0, 1) * np.clip(left / 2, 0, 1) * float(cycles)
 
 
-def _resting(rng: np.random.Generator, anomaly: Floats, source: int, p: Parameters) -> Floats:
-    """Low quantile over the worn epochs of each night, as the device writes it [days]."""
+def resting(rng: np.random.Generator, anomaly: Floats, source: int, p: Parameters) -> Floats:
+    """Low quantile over the worn epochs of each night, as the device writes it [days].
+
+    Args:
+        rng: of the person.
+        anomaly: true heart rate minus the person's level [days].
+        source: number of the device in ``SOURCES``.
+        p: parameters.
+    """
     level = np.clip(p["level_mean"] + p["level_sd"] * rng.standard_normal(), *p.list("level_bounds"))
     epochs = int(p["epochs"])
     noise = _epoch_noise(rng, anomaly.size, epochs, p)
