@@ -77,6 +77,9 @@ def test_best_peer_is_the_most_sensitive_one(document: dict[str, Any]) -> None:
     peers = {peer.name: matched[peer.name] for peer in PEERS}
     for key in ("sensitivity", "pre_symptomatic_share"):
         assert peers[document[f"best_peer_{key}"]][key] == max(row[key] for row in peers.values())
+        gap = matched["edge_twin"][key] - max(row[key] for row in peers.values())
+        assert document[f"ours_minus_best_peer_{key}"] == pytest.approx(gap)
+        assert document[f"ours_minus_best_peer_{key}_low"] <= document[f"ours_minus_best_peer_{key}_high"]
 
 
 def test_scalars_describe_the_table(document: dict[str, Any], cohort: Path) -> None:
