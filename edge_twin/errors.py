@@ -9,6 +9,7 @@ machine-readable ``reason`` so that refusals can be counted without parsing sent
     ├── StateError         a saved patient state that cannot be restored
     ├── StoreError         the database on the device
     ├── BundleError        a reduced model that cannot be trusted or run
+    ├── DetectionError     days, settings or a saved state that the detector cannot take
     └── ProgramError       a disease program that is not well formed
 """
 
@@ -50,3 +51,7 @@ class BundleError(EdgeTwinError):
 
 class ProgramError(EdgeTwinError):
     """A disease program that is not well formed."""
+
+
+class DetectionError(EdgeTwinError):
+    """Days, settings or a saved state that the detector of changes cannot take."""
