@@ -102,7 +102,7 @@ def test_a_weight_of_two_is_the_pair_twice(rows: list[tuple[float, float, str]])
 def test_a_large_calibrated_sample_has_a_small_error_and_says_so() -> None:
     row = summary(calibrated(20_000, 1), resamples=100)
     assert row["ece"] < 0.012  # type: ignore[operator]
-    assert row["ece"] <= row["ece_if_calibrated"] * 1.2  # type: ignore[operator]
+    assert row["ece"] <= row["ece_chance"] * 1.2  # type: ignore[operator]
     assert row["reliability"] < 5e-4  # type: ignore[operator]
     assert all(row[f"{name}_low"] <= row[f"{name}_high"] for name in MEASURES)  # type: ignore[operator]
 
@@ -112,7 +112,7 @@ def test_doubled_odds_are_found_out() -> None:
     odds = 2 * fair.probability / (1 - fair.probability)
     bold = Pairs("bold", odds / (1 + odds), fair.happened, fair.subject)
     row = summary(bold, resamples=100)
-    assert row["ece_low"] > row["ece_if_calibrated"]  # type: ignore[operator]
+    assert row["ece_low"] > row["ece_chance_dependent"]  # type: ignore[operator]
     expected = np.mean(bold.probability - fair.probability)
     assert row["ece"] == pytest.approx(expected, abs=0.02)
 
@@ -128,6 +128,14 @@ def test_days_of_one_subject_are_drawn_together() -> None:
     ]
     assert width[0] == pytest.approx(2 * 1.96 * np.sqrt(0.25 / 10), abs=0.12)
     assert width[1] == pytest.approx(2 * 1.96 * np.sqrt(0.25 / 1000), abs=0.012)
+
+
+def test_chance_is_larger_when_pairs_of_a_subject_depend_on_each_other() -> None:
+    random = np.random.default_rng(8)
+    probability = random.beta(1, 4, 1000)
+    subject = np.repeat(np.arange(20), 50).astype(str)
+    row = summary(Pairs("p", probability, (random.random(1000) < probability) * 1.0, subject), resamples=100)
+    assert row["ece_chance_dependent"] > 2 * row["ece_chance"]  # type: ignore[operator]
 
 
 def test_the_same_seed_gives_the_same_row() -> None:

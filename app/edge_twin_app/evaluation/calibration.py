@@ -95,10 +95,18 @@ class Pairs:
         even = np.full(count, 1 / count)
         return [self.bins(random.multinomial(count, even)[place].astype(np.float64)) for _ in range(number)]
 
-    def with_outcomes_drawn(self, seed: int) -> Pairs:
-        """The same probabilities with outcomes drawn from them: what perfect calibration looks like."""
-        drawn = np.random.default_rng(seed).random(self.probability.size) < self.probability
-        return Pairs(self.name, self.probability, drawn.astype(np.float64), self.subject)
+    def with_outcomes_drawn(self, seed: int, *, together: bool) -> Pairs:
+        """The same probabilities with outcomes drawn from them: what perfect calibration looks like.
+
+        Args:
+            seed: of the draws.
+            together: one draw for all pairs of a subject, the closest that they can depend on each other; else one for
+                each pair.
+        """
+        count, place = self._subjects
+        random = np.random.default_rng(seed)
+        draws = random.random(count)[place] if together else random.random(self.probability.size)
+        return Pairs(self.name, self.probability, (draws < self.probability).astype(np.float64), self.subject)
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,8 +172,9 @@ def _bin_of(mass: Floats) -> Integers:
 def summary(pairs: Pairs, seed: int = 1, resamples: int = RESAMPLES) -> dict[str, float | int | str]:
     """One row of a report: ``MEASURES`` with 95 % bootstrap intervals over subjects.
 
-    ``ece_if_calibrated`` is the 95th percentile of the ECE that perfectly calibrated probabilities would show with as
-    many independent pairs: an ECE below it is no sign of bad calibration, one above it is.
+    A finite sample has an ECE above 0 even when the probabilities are right. ``ece_chance`` is the 95th percentile of
+    that for pairs independent of each other, ``ece_chance_dependent`` for pairs of a subject that depend as much as they
+    can: an ECE below the first is no sign of bad calibration, one above the second is.
     """
     found = pairs.bins().measures()
     drawn = [bins.measures() for bins in pairs.resampled(resamples, seed)]
@@ -180,8 +189,15 @@ def summary(pairs: Pairs, seed: int = 1, resamples: int = RESAMPLES) -> dict[str
     for name in MEASURES:
         low, high = np.quantile([measures[name] for measures in drawn], (0.025, 0.975))
         row |= {name: found[name], f"{name}_low": float(low), f"{name}_high": float(high)}
-    if_calibrated = [pairs.with_outcomes_drawn(seed + 1 + n).bins().measures()["ece"] for n in range(resamples // 5)]
-    return row | {"ece_if_calibrated": float(np.quantile(if_calibrated, 0.95))}
+    return row | {
+        "ece_chance": _chance(pairs, seed, resamples, together=False),
+        "ece_chance_dependent": _chance(pairs, seed, resamples, together=True),
+    }
+
+
+def _chance(pairs: Pairs, seed: int, resamples: int, *, together: bool) -> float:
+    drawn = (pairs.with_outcomes_drawn(seed + 1 + n, together=together) for n in range(resamples // 5))
+    return float(np.quantile([one.bins().measures()["ece"] for one in drawn], 0.95))
 
 
 def reliability_table(pairs: Pairs, seed: int = 1, resamples: int = RESAMPLES) -> list[dict[str, float]]:
