@@ -134,7 +134,8 @@ def test_chance_is_larger_when_pairs_of_a_subject_depend_on_each_other() -> None
     random = np.random.default_rng(8)
     probability = random.beta(1, 4, 1000)
     subject = np.repeat(np.arange(20), 50).astype(str)
-    row = summary(Pairs("p", probability, (random.random(1000) < probability) * 1.0, subject), resamples=100)
+    happened = (random.random(1000) < probability).astype(np.float64)
+    row = summary(Pairs("p", probability, happened, subject), resamples=100)
     assert row["ece_chance_dependent"] > 2 * row["ece_chance"]  # type: ignore[operator]
 
 

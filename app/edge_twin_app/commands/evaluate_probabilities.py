@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from edge_twin_app.evaluation.forecast_calibration import Found
 
 MISMATCH_LEVELS = (0.01, 0.05, 0.1, 0.5)
-FEWEST = 10
+FEWEST, FEWEST_RESAMPLES = 10, 100
 _COLUMNS = ("ece", "brier", "reliability", "resolution", "uncertainty", "within_bins")
 
 
@@ -28,6 +28,7 @@ def add_to(kinds: Subparsers) -> None:
     parser.add_argument("--patients", type=int, default=200, help="virtual patients of each program")
     parser.add_argument("--subjects", type=int, default=260, help="people of each simulated wearable cohort")
     parser.add_argument("--seed", type=int, default=5001, help="of people, laboratory and bootstrap")
+    parser.add_argument("--bootstrap", type=int, default=1000, metavar="N", help="resamples of patients or subjects")
     parser.add_argument("--json", action="store_true", help="rows as JSON instead of the tables")
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder for reliability.png and reliability.json")
     parser.set_defaults(run=run)
@@ -39,13 +40,16 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         AppError: ``bad_option``.
     """
-    if options.patients < FEWEST or options.subjects < FEWEST or options.seed < 0:
-        raise AppError(f"at least {FEWEST} patients and subjects, and no negative seed", reason="bad_option")
+    if min(options.patients, options.subjects) < FEWEST or options.bootstrap < FEWEST_RESAMPLES or options.seed < 0:
+        raise AppError(
+            f"at least {FEWEST} patients and subjects, {FEWEST_RESAMPLES} resamples, and no negative seed",
+            reason="bad_option",
+        )
     named = _studies(options)
     sets = [found.pairs for found in named.values()] + _onsets(options)
-    document = _document(named, sets, options.seed)
+    document = _document(named, sets, (options.seed, options.bootstrap))
     if options.out is not None:
-        _save(sets, options.out, options.seed)
+        _save(sets, options.out, (options.seed, options.bootstrap))
     sys.stdout.write(json.dumps(document, indent=1) + "\n" if options.json else _text(document))
     return 0
 
@@ -77,22 +81,22 @@ def _bar(title: str, total: int) -> Any:  # noqa: ANN401 - tqdm's own type is ge
     return tqdm(desc=title, total=total, file=sys.stderr, disable=None)
 
 
-def _document(named: dict[str, Found], sets: list[Pairs], seed: int) -> dict[str, Any]:
+def _document(named: dict[str, Found], sets: list[Pairs], draws: tuple[int, int]) -> dict[str, Any]:
     from edge_twin_app.evaluation.calibration import below_levels, coverage, summary  # noqa: PLC0415 - as above
 
     return {
-        "probabilities": [summary(pairs, seed) for pairs in sets],
-        "intervals_of_the_next_count": [coverage(found.ranks, seed) for found in named.values()],
+        "probabilities": [summary(pairs, *draws) for pairs in sets],
+        "intervals_of_the_next_count": [coverage(found.ranks, *draws) for found in named.values()],
         "p_mismatch": [below_levels(name, found.p_mismatch, MISMATCH_LEVELS) for name, found in named.items()],
     }
 
 
-def _save(sets: list[Pairs], folder: Path, seed: int) -> None:
+def _save(sets: list[Pairs], folder: Path, draws: tuple[int, int]) -> None:
     from edge_twin_app.evaluation.calibration import reliability_table  # noqa: PLC0415 - as above
     from edge_twin_app.evaluation.calibration_picture import save_reliability  # noqa: PLC0415 - matplotlib
 
-    picture = save_reliability(sets, folder / "reliability.png", seed)
-    tables = {pairs.name: reliability_table(pairs, seed) for pairs in sets}
+    picture = save_reliability(sets, folder / "reliability.png", *draws)
+    tables = {pairs.name: reliability_table(pairs, *draws) for pairs in sets}
     (folder / "reliability.json").write_text(json.dumps(tables, indent=1) + "\n", encoding="utf-8")
     sys.stderr.write(f"picture: {picture}\n")
 
@@ -104,10 +108,7 @@ def _text(document: dict[str, Any]) -> str:
         lines.append(
             f"{row['probability']:<42}{row['pairs']:>7}{row['events']:>8}" + "".join(f"{cell:>25}" for cell in cells)
         )
-        lines.append(
-            f"    said {row['mean_probability']:.4f} on average, happened {row['share_happened']:.4f}; chance alone gives an "
-            f"ECE up to {row['ece_chance']:.4f} (up to {row['ece_chance_dependent']:.4f} if days depend on each other)"
-        )
+        lines.append(_chance_line(row))
     lines += [_coverage_line(row) for row in document["intervals_of_the_next_count"]]
     lines += [
         f"p_mismatch, {row['p_value']}: "
@@ -115,6 +116,12 @@ def _text(document: dict[str, Any]) -> str:
         for row in document["p_mismatch"]
     ]
     return "\n".join([*lines, ""])
+
+
+def _chance_line(row: dict[str, Any]) -> str:
+    said = f"said {row['mean_probability']:.4f} on average, happened {row['share_happened']:.4f}"
+    chance = f"{row['ece_chance']:.4f} (if days depend on each other {row['ece_chance_dependent']:.4f})"
+    return f"    {said}; chance alone gives an ECE up to {chance}"
 
 
 def _key(level: float) -> str:

@@ -173,8 +173,8 @@ def summary(pairs: Pairs, seed: int = 1, resamples: int = RESAMPLES) -> dict[str
     """One row of a report: ``MEASURES`` with 95 % bootstrap intervals over subjects.
 
     A finite sample has an ECE above 0 even when the probabilities are right. ``ece_chance`` is the 95th percentile of
-    that for pairs independent of each other, ``ece_chance_dependent`` for pairs of a subject that depend as much as they
-    can: an ECE below the first is no sign of bad calibration, one above the second is.
+    that for pairs independent of each other, ``ece_chance_dependent`` for pairs of a subject that depend on each other
+    as much as they can: an ECE below the first is no sign of bad calibration, one above the second is.
     """
     found = pairs.bins().measures()
     drawn = [bins.measures() for bins in pairs.resampled(resamples, seed)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +10,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from edge_twin_app.errors import AppError
-from edge_twin_app.evaluation.calibration import BINS, Pairs, reliability_table
+from edge_twin_app.evaluation.calibration import BINS, RESAMPLES, Pairs, reliability_table
 from edge_twin_app.report.pictures import ACCENT, BAND, INK, WARN
 
 ACROSS = 3  # panels side by side
 _WIDTH, _HEIGHT = 3.9, 4.6  # inches of a panel with its counts
 
 
-def reliability_figure(sets: Sequence[Pairs], seed: int = 1) -> Figure:
+def reliability_figure(sets: Sequence[Pairs], seed: int = 1, resamples: int = RESAMPLES) -> Figure:
     """One panel for each probability, the counts of its values under it.
 
     Dots are bins of equal mass with 95 % bootstrap intervals over subjects; the dashed line is perfect calibration, the
@@ -28,7 +28,7 @@ def reliability_figure(sets: Sequence[Pairs], seed: int = 1) -> Figure:
     axes = figure.subplots(2 * rows, across, squeeze=False, height_ratios=[3.2, 1] * rows)
     for number, pairs in enumerate(sets):
         row, column = divmod(number, across)
-        _curve(axes[2 * row][column], pairs, seed)
+        _curve(axes[2 * row][column], pairs, reliability_table(pairs, seed, resamples))
         _counts(axes[2 * row + 1][column], pairs)
     for number in range(len(sets), rows * across):
         row, column = divmod(number, across)
@@ -37,8 +37,7 @@ def reliability_figure(sets: Sequence[Pairs], seed: int = 1) -> Figure:
     return figure
 
 
-def _curve(panel: Axes, pairs: Pairs, seed: int) -> None:
-    table = reliability_table(pairs, seed)
+def _curve(panel: Axes, pairs: Pairs, table: Sequence[Mapping[str, float]]) -> None:
     said, share, low, high = (
         np.array([row[key] for row in table])
         for key in ("mean_probability", "share_happened", "share_low", "share_high")
@@ -68,7 +67,7 @@ def panel_end(pairs: Pairs) -> float:
     return max(float(pairs.probability.max()), 0.02)
 
 
-def save_reliability(sets: Sequence[Pairs], path: Path, seed: int = 1) -> Path:
+def save_reliability(sets: Sequence[Pairs], path: Path, seed: int = 1, resamples: int = RESAMPLES) -> Path:
     """Draw into a file whose ending names the format.
 
     Raises:
@@ -78,7 +77,7 @@ def save_reliability(sets: Sequence[Pairs], path: Path, seed: int = 1) -> Path:
         raise AppError("no probability to draw", reason="bad_pairs")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        reliability_figure(sets, seed).savefig(path, dpi=130)
+        reliability_figure(sets, seed, resamples).savefig(path, dpi=130)
     except (OSError, ValueError) as error:
         raise AppError(f"{path} cannot be drawn: {error}", reason="unwritable") from error
     return path

@@ -184,7 +184,8 @@ def _virtual(
     amount = float(random.uniform(*course.dose_mg))
     doses = tuple(DoseEvent(day, amount, course.infusion_days) for day in course.dose_days)
     program = load_program(course.program)
-    days = np.arange(0.0, _window_end(course, program, course.looks[-1]) + GRID_DAYS, GRID_DAYS)
+    last = max(_window_end(course, program, course.looks[-1]), course.count_days[-1])
+    days = np.arange(0.0, last + GRID_DAYS, GRID_DAYS)
     truth = truth_of(doses, days)
     at_counts = truth[np.searchsorted(days, course.count_days)]
     return Virtual(doses, days, truth, at_counts * np.exp(residual_log_sd * random.standard_normal(at_counts.size)))
