@@ -127,7 +127,7 @@ def _notes(found: Comparison, quality: Quality) -> list[str]:
 
 def _best(scalars: Mapping[str, object], share: str) -> str:
     gap = _ranged(f"ours_minus_best_peer_{share}", "+.3f")(cast("Row", scalars))
-    return f"best peer by {share.replace('_', '-')}: {scalars[f'best_peer_{share}']}; {OURS} minus it {gap}"
+    return f"best peer by {share.replace('_', ' ')}: {scalars[f'best_peer_{share}']}; {OURS} minus it {gap}"
 
 
 def quality_lines(quality: Quality) -> list[str]:
