@@ -9,9 +9,14 @@ machine-readable ``reason`` so that refusals can be counted without parsing sent
     ├── StateError         a saved patient state that cannot be restored
     ├── StoreError         the database on the device
     ├── BundleError        a reduced model that cannot be trusted or run
+<<<<<<< HEAD
     ├── ProgramError       a disease program that is not well formed
     ├── FlagError          a flag that states what it must not
     └── WordingError       a catalogue of sentences that cannot be read
+=======
+    ├── DetectionError     days, settings or a saved state that the detector cannot take
+    └── ProgramError       a disease program that is not well formed
+>>>>>>> i5eval
 """
 
 from __future__ import annotations
@@ -54,9 +59,14 @@ class ProgramError(EdgeTwinError):
     """A disease program that is not well formed."""
 
 
+<<<<<<< HEAD
 class FlagError(EdgeTwinError):
     """A flag that states what it must not, such as a grade without the version of its criteria."""
 
 
 class WordingError(EdgeTwinError):
     """A catalogue of sentences that cannot be read."""
+=======
+class DetectionError(EdgeTwinError):
+    """Days, settings or a saved state that the detector of changes cannot take."""
+>>>>>>> i5eval
