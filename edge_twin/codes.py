@@ -107,6 +107,10 @@ _REGISTRY = (
     Code(CodeSystem.LOCAL, "gas-resistance", "gas_resistance", "Ohm", 1.0, 1e9, "assumed"),
     Code(CodeSystem.LOCAL, "air-quality-index", "air_quality_index", "{index}", 0.0, 500.0, "assumed"),
     Code(CodeSystem.LOCAL, "voc-mass-concentration", "voc_mass_concentration", "ug/m3", 0.0, 65_535.0, "assumed"),
+    # One minute of acceleration (features/motion.py, docs/features-streams.md). Ranges: largest of a 16 g sensor.
+    Code(CodeSystem.LOCAL, "motion-enmo", "motion_enmo", "m[g]", 0.0, 27_000.0, "assumed"),
+    Code(CodeSystem.LOCAL, "motion-angle", "motion_angle", "deg", -90.0, 90.0, "definition"),
+    Code(CodeSystem.LOCAL, "motion-spread", "motion_spread", "m[g]", 0.0, 16_000.0, "assumed"),
 )
 
 # What is sampled many times a second. The range is the sensor's, not a person's.
@@ -170,6 +174,9 @@ PULSE_INTERVAL = _BY_NAME["pulse_interval"]
 GAS_RESISTANCE = _BY_NAME["gas_resistance"]
 AIR_QUALITY_INDEX = _BY_NAME["air_quality_index"]
 VOC_MASS_CONCENTRATION = _BY_NAME["voc_mass_concentration"]
+MOTION_ENMO = _BY_NAME["motion_enmo"]
+MOTION_ANGLE = _BY_NAME["motion_angle"]
+MOTION_SPREAD = _BY_NAME["motion_spread"]
 
 _WAVEFORM_BY_NAME = {code.name: code for code in _WAVEFORMS}
 
