@@ -75,6 +75,8 @@ class CareContext:
         diabetes: known diabetes.
         usual_stools_per_day: before treatment, for the comparison with today.
         symptoms_before: scores of the diary before treatment, as pairs of code name and score.
+        markers_since: start of the treatment, or of the pause, within which tumour markers and lesions are compared;
+            None when it is not known, and then all values on record are.
     """
 
     ctcae_version: CtcaeVersion = CtcaeVersion.V5
@@ -87,6 +89,7 @@ class CareContext:
     diabetes: bool | None = None
     usual_stools_per_day: float | None = None
     symptoms_before: tuple[tuple[str, float], ...] = ()
+    markers_since: datetime | None = None
 
     def taken(self, kind: MedicineKind, moment: datetime) -> tuple[Medicine, ...]:
         """Medicines of a kind that are being taken at ``moment``."""

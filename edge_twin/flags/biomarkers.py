@@ -198,6 +198,8 @@ def _quality(situation: Situation, marker: _Marker, finding: _Finding, assays: i
     if situation.now - finding.rise.newest.time > situation.span(table, "old_days"):
         days = (situation.now - finding.rise.newest.time).days
         yield say("biomarkers.old", label=marker.label, days=days)
+    if situation.given.care.markers_since is None:
+        yield say("biomarkers.since_unknown")
     if assays > 1:
         yield say("biomarkers.assays", label=marker.label, assays=assays)
 

@@ -42,9 +42,14 @@ class Rise(NamedTuple):
 
 
 def by_assay(situation: Situation, code: codes.Code) -> tuple[Readings, ...]:
-    """The usable readings of a code, oldest first, a series for each assay; that of the newest reading is first."""
+    """The usable readings of a code, oldest first, a series for each assay; that of the newest reading is first.
+
+    Readings from before the start that the clinic states (``care.markers_since``) are left out.
+    """
     series: dict[tuple[str, str], list[Observation]] = {}
-    for reading in sorted(situation.readings(code), key=lambda o: (o.time, o.id)):
+    since = situation.given.care.markers_since
+    compared = (o for o in situation.readings(code) if since is None or o.time >= since)
+    for reading in sorted(compared, key=lambda o: (o.time, o.id)):
         series.setdefault(assay(reading), []).append(reading)
     newest_first = sorted(series.values(), key=lambda readings: readings[-1].time, reverse=True)
     return tuple(tuple(readings) for readings in newest_first)

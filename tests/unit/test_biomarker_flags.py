@@ -134,7 +134,7 @@ def test_hz_marker_02_an_unknown_upper_limit_is_said(markers: Program) -> None:
     assert any("not known here; 35 [arb'U]/mL was used" in m.text for m in flag.says.data_quality)
     assert raised(markers, CA_125, [(0, 20), (90, 69.9)]) == ()
     (known,) = raised(markers, CA_125, [(0, 20), (90, 90)], upper(CA_125, 40.0))
-    assert "not known" not in quality(known)
+    assert "upper limit" not in quality(known)
 
 
 def test_a_value_that_is_only_a_limit_of_detection_is_a_lowest_value_but_never_a_high_one(markers: Program) -> None:
@@ -246,3 +246,10 @@ def test_any_series_gives_at_most_one_flag_whatever_its_order(markers: Program, 
     flags = flags_of(markers, now, readings)
     assert flags_of(markers, now, [*readings[turn:], *readings[:turn]]) == flags
     assert len(flags) <= 1
+
+
+def test_hz_marker_06_values_before_the_stated_start_are_not_compared(markers: Program) -> None:
+    values = [(0.0, 0.1), (90.0, 8.0), (180.0, 9.0)]
+    (flag,) = raised(markers, PSA, values)
+    assert "not known here; all values on record were compared" in quality(flag)
+    assert raised(markers, PSA, values, CareContext(markers_since=START + timedelta(days=60))) == ()
