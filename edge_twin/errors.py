@@ -11,7 +11,9 @@ machine-readable ``reason`` so that refusals can be counted without parsing sent
     ├── BundleError        a reduced model that cannot be trusted or run
     ├── ProgramError       a disease program that is not well formed
     ├── FlagError          a flag that states what it must not
-    └── WordingError       a catalogue of sentences that cannot be read
+    ├── WordingError       a catalogue of sentences that cannot be read
+    ├── KineticsError      a series from which no growth can be computed
+    └── SurveyError        a questionnaire, its content pack or its answers, that cannot be used
 """
 
 from __future__ import annotations
@@ -60,3 +62,11 @@ class FlagError(EdgeTwinError):
 
 class WordingError(EdgeTwinError):
     """A catalogue of sentences that cannot be read."""
+
+
+class KineticsError(EdgeTwinError):
+    """A series from which no growth can be computed."""
+
+
+class SurveyError(EdgeTwinError):
+    """A questionnaire, its content pack or its answers, that cannot be used."""

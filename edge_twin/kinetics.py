@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edge_twin.errors import EdgeTwinError
+from edge_twin.errors import KineticsError
 
 DAYS_PER_MONTH = 365.25 / 12
 
@@ -21,10 +21,6 @@ _T_97_5 = (
     2.0452, 2.0423,
 )  # fmt: skip
 _NORMAL_97_5 = 1.959964
-
-
-class KineticsError(EdgeTwinError):
-    """A series from which no growth can be computed."""
 
 
 @dataclass(frozen=True, slots=True)

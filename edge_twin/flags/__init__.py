@@ -7,10 +7,24 @@ from edge_twin.flags.biomarkers import biomarker_flags
 from edge_twin.flags.counts import forecast_flags, measured_flags, mismatch_flags
 from edge_twin.flags.fever import fever_flags
 from edge_twin.flags.imaging import imaging_flags
+from edge_twin.flags.lung_follow_up import lung_flags
 from edge_twin.flags.resting_heart_rate import heart_rate_flags
 from edge_twin.flags.situation import Situation
+from edge_twin.flags.surveys import survey_flags
+from edge_twin.flags.symptoms import symptom_flags
 
-_RULES = (fever_flags, measured_flags, forecast_flags, heart_rate_flags, mismatch_flags, biomarker_flags, imaging_flags)
+_RULES = (
+    fever_flags,
+    measured_flags,
+    forecast_flags,
+    heart_rate_flags,
+    mismatch_flags,
+    symptom_flags,
+    survey_flags,
+    lung_flags,
+    biomarker_flags,
+    imaging_flags,
+)
 
 
 def raise_flags(situation: Situation) -> tuple[Flag, ...]:

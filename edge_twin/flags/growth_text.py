@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 
+from edge_twin.errors import KineticsError
 from edge_twin.flags.series import Readings, days_from_first, spaced
 from edge_twin.flags.situation import Situation
-from edge_twin.kinetics import DAYS_PER_MONTH, Growth, KineticsError, growth
+from edge_twin.kinetics import DAYS_PER_MONTH, Growth, growth
 from edge_twin.observation import Observation
 from edge_twin.wording import Message, Text, Values, say
 

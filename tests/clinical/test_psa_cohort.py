@@ -31,6 +31,7 @@ def test_men_with_relapse_are_mostly_confirmed_on_treatment(men: tuple[Patient, 
     assert share_confirmed(men, "relapse") >= RELAPSE_AT_LEAST
 
 
+@pytest.mark.slow
 def test_the_table_of_the_document() -> None:
     found = {(rule, scope, outcome): counts for rule, scope, outcome, *counts in table()}
     whole = [found["psa_pcwg3", "whole record", outcome][:3] for outcome in ("relapse", "metastasis", "none")]

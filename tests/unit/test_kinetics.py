@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from edge_twin.kinetics import Growth, KineticsError, growth, t_97_5
+from edge_twin.errors import KineticsError
+from edge_twin.kinetics import Growth, growth, t_97_5
 
 
 @pytest.mark.parametrize("degrees", [*range(1, 61), 100, 1000])
