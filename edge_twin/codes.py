@@ -261,6 +261,7 @@ PROSTATE_SPECIFIC_ANTIGEN = _BY_NAME["prostate_specific_antigen"]
 CANCER_ANTIGEN_125 = _BY_NAME["cancer_antigen_125"]
 CARCINOEMBRYONIC_ANTIGEN = _BY_NAME["carcinoembryonic_antigen"]
 CTDNA_FRACTION = _BY_NAME["ctdna_fraction"]
+DIARY_STOOLS = _BY_NAME["diary_stools"]
 
 LABORATORY = (NEUTROPHILS, LEUKOCYTES, *_LABORATORY)
 """Everything that a laboratory measures in blood, serum or plasma, but glucose."""
