@@ -283,6 +283,7 @@ PROSTATE_SPECIFIC_ANTIGEN = _BY_NAME["prostate_specific_antigen"]
 CANCER_ANTIGEN_125 = _BY_NAME["cancer_antigen_125"]
 CARCINOEMBRYONIC_ANTIGEN = _BY_NAME["carcinoembryonic_antigen"]
 CTDNA_FRACTION = _BY_NAME["ctdna_fraction"]
+DIARY_STOOLS = _BY_NAME["diary_stools"]
 
 LABORATORY = (NEUTROPHILS, LEUKOCYTES, *_LABORATORY)
 """Everything that a laboratory measures in blood, serum or plasma, but glucose."""
@@ -290,6 +291,23 @@ LABORATORY = (NEUTROPHILS, LEUKOCYTES, *_LABORATORY)
 DIARY_PREFIX, IMAGING_PREFIX = "diary_", "imaging_"
 IMAGING_DIAMETER_SUM = _BY_NAME["imaging_diameter_sum"]
 IMAGING_LESION_PRODUCT = _BY_NAME["imaging_lesion_product"]
+SURVEY_PREFIX = "survey_"
+
+DIARY = tuple(code for code in _ALL if code.name.startswith(DIARY_PREFIX))
+"""Items of our own diary, daily and weekly."""
+
+SURVEY = tuple(code for code in _ALL if code.name.startswith(SURVEY_PREFIX))
+"""Attributes of a questionnaire that a site installed."""
+
+MARKERS = (
+    PROSTATE_SPECIFIC_ANTIGEN,
+    CANCER_ANTIGEN_125,
+    CARCINOEMBRYONIC_ANTIGEN,
+    CTDNA_FRACTION,
+    IMAGING_DIAMETER_SUM,
+    IMAGING_LESION_PRODUCT,
+)
+"""What is compared with its lowest value on record."""
 
 _WAVEFORM_BY_NAME = {code.name: code for code in _WAVEFORMS}
 

@@ -46,7 +46,7 @@ class Item:
         code: of the observation that an answer becomes.
         form: name of the form that it belongs to.
         scale: of its answers.
-        recall: the time that it asks about: ``last_24_hours`` or ``today``.
+        recall: the time that it asks about: ``last_24_hours``, ``today`` or ``since_last_entry``.
     """
 
     code: codes.Code
@@ -122,4 +122,4 @@ def _item(row: dict[str, Any], scales: dict[str, Scale], forms: dict[str, Any]) 
         raise ValueError(f"{row['code']!r} is no code of the diary")
     if not (code.low <= scale.low < scale.high <= code.high):
         raise ValueError(f"scale {scale.name} does not fit {code.name}")
-    return Item(code, row["form"], scale, str(forms[row["form"]]["recall"]))
+    return Item(code, row["form"], scale, str(row.get("recall", forms[row["form"]]["recall"])))

@@ -10,6 +10,8 @@ machine-readable ``reason`` so that refusals can be counted without parsing sent
     ├── StoreError         the database on the device
     ├── BundleError        a reduced model that cannot be trusted or run
     ├── ProgramError       a disease program that is not well formed
+    ├── CareError          facts of the clinic that cannot be read
+    ├── CriteriaError      a table of criteria that is not well formed, or asked for what it does not hold
     ├── FlagError          a flag that states what it must not
     ├── WordingError       a catalogue of sentences that cannot be read
     ├── KineticsError      a series from which no growth can be computed
@@ -54,6 +56,14 @@ class BundleError(EdgeTwinError):
 
 class ProgramError(EdgeTwinError):
     """A disease program that is not well formed."""
+
+
+class CareError(EdgeTwinError):
+    """Facts that the clinic states about a patient and that cannot be read."""
+
+
+class CriteriaError(EdgeTwinError):
+    """A table of criteria that is not well formed, or that is asked for a term, version or unit it does not hold."""
 
 
 class FlagError(EdgeTwinError):

@@ -156,7 +156,7 @@ class Device:
         model = self._running(bundle) if bundle else None
         further = tuple(filter(None, map(self._further, settings.program.further_bundles)))
         program, doses = settings.program, settings.doses
-        return Plan(settings.time_zone, program, model, doses, settings.seed, settings.members, further)
+        return Plan(settings.time_zone, program, model, doses, settings.seed, settings.members, further, settings.care)
 
     def _running(self, bundle: Bundle) -> Model:
         return running_model(bundle, self._around.engine, self._models, self._trusted)

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from edge_twin.care import CareContext
+from edge_twin.care_form import read_care
 from edge_twin.contract import Dose
 from edge_twin.errors import EdgeTwinError
 from edge_twin.observation import as_utc
@@ -70,6 +72,7 @@ class Settings:
         models: folder of the installed reduced models; the usual one when None.
         trusted: trust store that says whose models count; the usual one when None.
         frames: file in which the raw frames of the sensors are kept for a while; None keeps none.
+        care: what the clinic knows about the patient, table ``care``.
     """
 
     time_zone: str
@@ -84,6 +87,7 @@ class Settings:
     models: Path | None = None
     trusted: Path | None = None
     frames: Path | None = None
+    care: CareContext = field(default_factory=CareContext)
 
 
 def load_settings(path: Path) -> Settings:
@@ -120,6 +124,7 @@ def _settings(document: Mapping[str, Any], base: Path) -> Settings:
         models=base / document["models"] if "models" in document else None,
         trusted=base / document["trusted"] if "trusted" in document else None,
         frames=base / document["frames"] if "frames" in document else None,
+        care=read_care(document.get("care", {})),
     )
 
 

@@ -73,7 +73,7 @@ def read_entry(document: bytes | str | Mapping[str, Any], *, source: str, diary:
     answers = fields["answers"]
     refused = tuple(_refusals(items, answers))
     unanswered = tuple(item.code.name for item in items if answers.get(item.code.name) is None)
-    attributes = _attributes(fields, diary, items, unanswered)
+    attributes = _attributes(fields, diary, unanswered)
     time = _time(fields["time"])
     given = (item for item in items if not _why_not(item, answers.get(item.code.name)))
     observations = tuple(
@@ -83,7 +83,7 @@ def read_entry(document: bytes | str | Mapping[str, Any], *, source: str, diary:
             time,
             source=source,
             origin=Origin.PATIENT_REPORTED,
-            attributes=attributes,
+            attributes={**attributes, "recall": item.recall},
         )
         for item in given
     )
@@ -137,12 +137,9 @@ def _why_not(item: Item, answer: object) -> str:
     return "" if item.scale.low <= answer <= item.scale.high else "outside_scale"
 
 
-def _attributes(
-    fields: Mapping[str, Any], diary: Diary, items: tuple[Item, ...], unanswered: tuple[str, ...]
-) -> dict[str, str]:
+def _attributes(fields: Mapping[str, Any], diary: Diary, unanswered: tuple[str, ...]) -> dict[str, str]:
     attributes = {
         "form": fields["form"],
-        "recall": items[0].recall,
         "diary_version": str(diary.version),
         "reported_by": fields.get("reported_by", REPORTERS[0]),
     }

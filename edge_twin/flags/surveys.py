@@ -16,7 +16,6 @@ from edge_twin.observation import Observation, Origin
 from edge_twin.wording import Message, Values, say
 
 TABLE = "survey_worsening"
-PREFIX = "survey_"
 _HIGH = {"survey_severity": "severity_score", "survey_frequency": "frequency_score"}
 _PRESENCE = "survey_presence"
 
@@ -33,7 +32,7 @@ def survey_flags(situation: Situation) -> Iterator[Flag]:
     """One flag for each term that is severe or has worsened, for a program that names the pack."""
     if TABLE not in situation.given.program.thresholds:
         return
-    answers = [o for o in situation.observations if o.code.name.startswith(PREFIX) and o.is_usable]
+    answers = [o for o in situation.observations if o.code.name.startswith(codes.SURVEY_PREFIX) and o.is_usable]
     for term, readings in sorted(_by_term(answers).items()):
         if findings := _findings(situation, readings):
             yield _flag(situation, term, findings)
@@ -111,5 +110,5 @@ def _said(situation: Situation, finding: _Finding) -> Message:
 def _unanswered(newest: Observation) -> Iterator[Message]:
     """Items of the term that were left out: missing, not 0."""
     for name in filter(None, newest.attributes.get("unanswered", "").split(",")):
-        code = codes.by_name(f"{PREFIX}{name}")
+        code = codes.by_name(f"{codes.SURVEY_PREFIX}{name}")
         yield say("symptoms.unanswered", attribute=code.name if code else name)

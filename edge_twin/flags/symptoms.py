@@ -20,7 +20,7 @@ from edge_twin.wording import Message, Text, say
 
 TABLE = "diary_worsening"
 WEEKLY_PREFIX = "diary_lung_"
-STOOLS, VOMITING = "diary_stools", "diary_vomiting_episodes"
+VOMITING = "diary_vomiting_episodes"
 _FEVERISH = ("diary_fever_feeling", "diary_chills")
 _NOW = {"diary_breathlessness": "breathlessness_now_score", "diary_confusion": "confusion_now_score"}
 
@@ -74,7 +74,8 @@ def _reports(situation: Situation) -> dict[str, list[Observation]]:
 
 def _of_symptom(situation: Situation, readings: list[Observation], *, left_out: bool) -> Iterator[Flag]:
     newest = readings[-1]
-    finding = _count(situation, newest) if newest.code.unit == "{count}" else _score(situation, readings)
+    judge = _count if newest.code.unit == "{count}" else _score
+    finding = judge(situation, readings)
     if finding:
         quality = (say("symptoms.left_out", symptom=newest.code.name),) if left_out else ()
         yield _flag(situation, newest, finding, (*quality, *_reporter(newest)))
@@ -143,21 +144,17 @@ def _references(situation: Situation, readings: list[Observation]) -> list[Refer
     return found
 
 
-def _count(situation: Situation, newest: Observation) -> _Finding | None:
-    if newest.code.name == VOMITING:
-        return _at_least(situation, newest, "vomiting_episodes_per_day", 0.0, say("symptoms.often"))
-    if newest.code.name != STOOLS:
+def _count(situation: Situation, readings: list[Observation]) -> _Finding | None:
+    """Vomiting, summed over a day of entries; stools belong to the dehydration rule."""
+    newest = readings[-1]
+    if newest.code.name != VOMITING:
         return None
-    usual = situation.given.care.usual_stools_per_day
-    if usual is None:
-        return _at_least(situation, newest, "stools_if_usual_unknown", 0.0, say("symptoms.usual_stools_unknown"))
-    return _at_least(situation, newest, "stools_above_usual", usual, say("symptoms.stools", usual=usual))
-
-
-def _at_least(situation: Situation, newest: Observation, name: str, usual: float, why: Message) -> _Finding | None:
-    if newest.value - usual < situation.threshold(TABLE, name):
+    day = [o for o in readings if newest.time - o.time < timedelta(days=1)]
+    times = sum(o.value for o in day)
+    if times < situation.threshold(TABLE, "vomiting_episodes_per_day"):
         return None
-    return _Finding(name, Urgency.TODAY, say("symptoms.tell_today"), why)
+    why = say("symptoms.often", times=times, entries=len(day))
+    return _Finding("vomiting_episodes_per_day", Urgency.TODAY, say("symptoms.tell_today"), why, tuple(day[:-1]))
 
 
 def _reporter(newest: Observation) -> Text:
@@ -174,7 +171,6 @@ def _flag(situation: Situation, newest: Observation, finding: _Finding, quality:
         value=newest.value,
         highest=newest.code.high,
         time=situation.local(newest.time),
-        hours=timedelta(days=1) / timedelta(hours=1),
     )
     return Flag(
         kind=FlagKind.SYMPTOM_WORSENING,

@@ -63,8 +63,6 @@ def series(name: str, *values: float) -> list[Observation]:
         pytest.param("diary_fever_feeling", [1.0], TODAY, id="feverish-at-too"),
         pytest.param("diary_vomiting_episodes", [2.0], None, id="vomiting-3-below"),
         pytest.param("diary_vomiting_episodes", [3.0], TODAY, id="vomiting-3-at"),
-        pytest.param("diary_stools", [6.0], None, id="stools-usual-unknown-below"),
-        pytest.param("diary_stools", [7.0], TODAY, id="stools-usual-unknown-at"),
     ],
 )
 def test_hz_symptom_01_limits(program: Program, name: str, values: list[float], expected: Urgency | None) -> None:
@@ -75,11 +73,11 @@ def test_hz_symptom_01_limits(program: Program, name: str, values: list[float], 
     assert all(f.origin is Origin.PATIENT_REPORTED and f.bound is not None and f.ctcae == () for f in flags)
 
 
-@pytest.mark.parametrize(("stools", "up"), [(5.0, False), (6.0, True)], ids=["below-4-over", "at-4-over (CTCAE v5)"])
-def test_stools_are_counted_over_the_usual(program: Program, stools: float, *, up: bool) -> None:
-    flags = raised(program, report("diary_stools", 0, stools), care=CareContext(usual_stools_per_day=2.0))
-    assert bool(flags) is up
-    assert all("Before treatment it was 2 a day." in f.reason for f in flags)
+def test_vomiting_is_added_up_over_the_entries_of_a_day(program: Program) -> None:
+    name = "diary_vomiting_episodes"
+    (flag,) = raised(program, report(name, 0, 1), report(name, 0.3, 1), report(name, 0.9, 1))
+    assert "3 times in 3 entries of one day" in flag.reason
+    assert raised(program, report(name, 0, 1), report(name, 0.3, 1), report(name, 1.0, 1)) == ()
 
 
 def test_before_treatment_is_a_reference_and_explains_an_old_confusion(program: Program) -> None:
