@@ -16,7 +16,8 @@ def read_document(document: bytes, *, source: str, pack: Pack | None = None) -> 
 
     Args:
         document: JSON.
-        source: provenance, without patient data.
+        source: provenance, without patient data, as kind and place (``fhir:intake``); a diary and a questionnaire
+            put their own kind in its stead.
         pack: the questionnaire that the site installed; without one its answers are refused.
 
     Raises:
@@ -24,10 +25,14 @@ def read_document(document: bytes, *, source: str, pack: Pack | None = None) -> 
     """
     schema = _schema(document)
     if schema == diary.SCHEMA:
-        return diary.read_entry(document, source=source).intake
+        return diary.read_entry(document, source=_of_kind("diary", source)).intake
     if schema == survey.SCHEMA:
-        return survey.read_answers(document, source=source, pack=pack).intake
+        return survey.read_answers(document, source=_of_kind("survey", source), pack=pack).intake
     return fhir.read_observations(document, source=source)
+
+
+def _of_kind(kind: str, source: str) -> str:
+    return f"{kind}:{source.rpartition(':')[2]}"
 
 
 def _schema(document: bytes) -> str:
