@@ -19,6 +19,7 @@ from tempfile import TemporaryDirectory
 
 from edge_twin import codes
 from edge_twin.care import CareContext
+from edge_twin.features.feature import middle
 from edge_twin.flag import Urgency
 from edge_twin.observation import Observation, Origin, observe
 from edge_twin.program import Program
@@ -139,9 +140,8 @@ def _whole(program: Program, patient: Patient) -> Firing:
 
 
 def _summary(group: list[Patient], fired: list[Firing]) -> tuple[int, int, float | None]:
-    left = sorted(p.values[-1].day - f.confirmed for p, f in zip(group, fired, strict=True) if f.confirmed is not None)
-    median = left[len(left) // 2] if left else None
-    return sum(f.noted is not None for f in fired), len(left), median
+    left = [p.values[-1].day - f.confirmed for p, f in zip(group, fired, strict=True) if f.confirmed is not None]
+    return sum(f.noted is not None for f in fired), len(left), middle(left) if left else None
 
 
 if __name__ == "__main__":
