@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from edge_twin.flag import Flag
-from edge_twin.flags.biomarkers import biomarker_flags
 from edge_twin.flags.cell_therapy import cell_therapy_flags
 from edge_twin.flags.counts import forecast_flags, measured_flags, mismatch_flags
 from edge_twin.flags.data_quality import data_quality_flags
 from edge_twin.flags.dehydration import dehydration_flags
 from edge_twin.flags.fever import fever_flags
-from edge_twin.flags.imaging import imaging_flags
 from edge_twin.flags.laboratory import laboratory_flags
-from edge_twin.flags.lung_follow_up import lung_flags
 from edge_twin.flags.metabolic import glucose_flags, qtc_flags, weight_flags
 from edge_twin.flags.news2 import news2_flags
+from edge_twin.flags.on_demand import on_demand_flags
 from edge_twin.flags.opioid import opioid_flags
 from edge_twin.flags.resting_heart_rate import heart_rate_flags
 from edge_twin.flags.sepsis import sepsis_flags
 from edge_twin.flags.situation import Situation
-from edge_twin.flags.surveys import survey_flags
-from edge_twin.flags.symptoms import symptom_flags
 
 _RULES = (
     fever_flags,
@@ -27,7 +23,7 @@ _RULES = (
     opioid_flags,
     sepsis_flags,
     news2_flags,
-    symptom_flags,
+    on_demand_flags,
     measured_flags,
     laboratory_flags,
     forecast_flags,
@@ -36,10 +32,6 @@ _RULES = (
     qtc_flags,
     heart_rate_flags,
     weight_flags,
-    survey_flags,
-    lung_flags,
-    biomarker_flags,
-    imaging_flags,
     mismatch_flags,
     data_quality_flags,
 )
