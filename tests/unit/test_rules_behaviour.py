@@ -1,4 +1,4 @@
-"""What the clinical rules say and when they stay silent: versions, unknown facts, bad data, and bytes of real profiles."""
+"""What the clinical rules say and when they stay silent: versions, unknown facts, bad data, bytes of devices."""
 
 from __future__ import annotations
 
@@ -179,14 +179,18 @@ def test_hz_opioid_01_an_unknown_medicine_list_raises_and_says_so_a_complete_one
     assert "Whether a strong pain medicine (opioid) is taken is not recorded." in unknown.reason
     assert "PRODIGY risk score at least 8 points; not known: male" in unknown.clinician
     assert found(FlagKind.OPIOID_DEPRESSION, flags(slow, care=replace(ADULT, medicines_complete=True))) is None
-    taken = known(found(FlagKind.OPIOID_DEPRESSION, flags(slow, care=replace(ADULT, medicines=(taking(MedicineKind.OPIOID),)))))
+    taken = known(
+        found(FlagKind.OPIOID_DEPRESSION, flags(slow, care=replace(ADULT, medicines=(taking(MedicineKind.OPIOID),))))
+    )
     assert "A strong pain medicine (opioid) is being taken." in taken.reason
 
 
 def test_hz_opioid_02_no_text_proposes_a_dose() -> None:
     for id_, template in reference().templates.items():
         if id_.startswith(("opioid", "glucose", "qtc", "cell_therapy", "dehydration", "news2", "sepsis", "laboratory")):
-            assert not re.search(r"\b(stop|start|reduce|increase|skip|lower) (taking|the dose|your dose|the medicine)", template), id_
+            assert not re.search(
+                r"\b(stop|start|reduce|increase|skip|lower) (taking|the dose|your dose|the medicine)", template
+            ), id_
 
 
 def test_a_dip_of_a_finger_clip_among_good_seconds_is_no_depression() -> None:
@@ -213,7 +217,10 @@ def test_one_weighing_with_shoes_on_is_no_loss() -> None:
 
 
 def test_hz_weight_01_without_a_height_the_other_threshold_holds_and_this_is_said() -> None:
-    weights = [reading(codes.BODY_WEIGHT, w, 1440.0 * d) for w, d in ((60, 150), (60, 149), (60, 148), (56, 3), (56, 2), (56, 1))]
+    weights = [
+        reading(codes.BODY_WEIGHT, w, 1440.0 * d)
+        for w, d in ((60, 150), (60, 149), (60, 148), (56, 3), (56, 2), (56, 1))
+    ]
     flag = known(found(FlagKind.WEIGHT_LOSS, flags(*weights)))
     assert "The body mass index is not known" in flag.says.data_quality[0].text
 
@@ -235,7 +242,9 @@ def test_qtc_of_an_unknown_correction_says_so() -> None:
     assert "The value before treatment is not known." in flag.clinician
 
 
-@pytest.mark.parametrize(("qt", "rr", "expected"), [(400.0, 1000.0, 400.0), (360.0, 729.0, 400.0), (400.0, 512.0, 500.0)])
+@pytest.mark.parametrize(
+    ("qt", "rr", "expected"), [(400.0, 1000.0, 400.0), (360.0, 729.0, 400.0), (400.0, 512.0, 500.0)]
+)
 def test_fridericia(qt: float, rr: float, expected: float) -> None:
     """Fridericia 1920: QT over the cube root of RR in seconds; 0.729 and 0.512 have the roots 0.9 and 0.8."""
     assert fridericia(qt, rr) == pytest.approx(expected)
@@ -257,7 +266,9 @@ def received(characteristic: str, payloads: Iterable[bytes]) -> tuple[Observatio
     return tuple(item for item in items if isinstance(item, Observation))
 
 
-@pytest.mark.parametrize(("status", "said"), [(0b01, "taken while moving"), (0b10, "with a loose cuff"), (0b11, "taken while moving")])
+@pytest.mark.parametrize(
+    ("status", "said"), [(0b01, "taken while moving"), (0b10, "with a loose cuff"), (0b11, "taken while moving")]
+)
 @pytest.mark.parametrize(("systolic", "diastolic"), [(70, 40), (250, 140)])
 def test_hz_bytes_01_pressure_with_movement_or_a_loose_cuff_raises_no_alert(
     status: int, said: str, systolic: int, diastolic: int
@@ -279,10 +290,17 @@ def test_the_same_pressure_without_movement_does_raise() -> None:
 
 @pytest.mark.parametrize(
     ("bpm", "contact", "said"),
-    [(32, False, "no contact with the skin"), (0, True, "found no beat"), (0, None, "found no beat"), (0, False, "no contact")],
+    [
+        (32, False, "no contact with the skin"),
+        (0, True, "found no beat"),
+        (0, None, "found no beat"),
+        (0, False, "no contact"),
+    ],
 )
 def test_hz_bytes_02_heart_rate_zero_and_lost_contact_raise_a_data_quality_flag(
-    bpm: int, contact: bool | None, said: str  # noqa: FBT001 - parametrised
+    bpm: int,
+    contact: bool | None,  # noqa: FBT001 - parametrised
+    said: str,
 ) -> None:
     raised = flags(*received("2a37", [encode_heart_rate(bpm, [1900], contact=contact)] * 60))
     assert [flag.key for flag in raised] == ["data_quality/heart_rate"]
@@ -309,7 +327,12 @@ def test_a_spot_check_of_the_oximeter_reaches_the_score_and_an_invalid_one_does_
 
 @pytest.mark.parametrize(
     ("code", "value"),
-    [(codes.BODY_TEMPERATURE, 98.6), (codes.OXYGEN_SATURATION, 250.0), (codes.BODY_WEIGHT, 900.0), (codes.NEUTROPHILS, 5300.0)],
+    [
+        (codes.BODY_TEMPERATURE, 98.6),
+        (codes.OXYGEN_SATURATION, 250.0),
+        (codes.BODY_WEIGHT, 900.0),
+        (codes.NEUTROPHILS, 5300.0),
+    ],
 )
 def test_hz_quality_01_an_absurd_value_is_held_told_and_raises_nothing_else(code: codes.Code, value: float) -> None:
     raised = flags(reading(code, value), doses=(DOSE,), care=replace(ADULT, medicines_complete=True))
@@ -341,8 +364,8 @@ def test_without_anything_on_record_nothing_is_missed() -> None:
 READINGS = st.builds(
     observe,
     st.sampled_from(
-        [*STREAMS, codes.DIARY_STOOLS, codes.GLUCOSE_CAPILLARY_MOLAR, codes.QTC_INTERVAL, codes.PLATELETS, codes.CREATININE,
-         codes.OXYGEN_FLOW, codes.CONSCIOUSNESS, codes.BODY_HEIGHT, codes.STEPS]
+        [*STREAMS, codes.DIARY_STOOLS, codes.GLUCOSE_CAPILLARY_MOLAR, codes.QTC_INTERVAL, codes.PLATELETS,
+         codes.CREATININE, codes.OXYGEN_FLOW, codes.CONSCIOUSNESS, codes.BODY_HEIGHT, codes.STEPS]
     ),
     st.floats(-1e4, 1e4) | st.sampled_from([0.0, 1.0, 1e308, 4.0]),
     st.integers(-90, 60 * 24 * 200).map(lambda minutes: NOW - timedelta(minutes=minutes)),

@@ -1,4 +1,4 @@
-"""CTCAE laboratory rows, versions 5.0 and 6.0 (pharmaverse/admiral ncictcaev5.json, ncictcaev6.json): every boundary."""
+"""CTCAE laboratory rows, versions 5.0 and 6.0 (pharmaverse/admiral ncictcaev5/6.json): every boundary."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_creatinine_in_multiples_of_the_upper_limit(version: CtcaeVersion, value
 @pytest.mark.parametrize("version", [V5, V6])
 @pytest.mark.parametrize(("value", "grade"), [(0.75, 0), (0.76, 2), (1.5, 2), (1.51, 3)])
 def test_creatinine_against_a_baseline_below_the_lower_limit(version: CtcaeVersion, value: float, grade: int) -> None:
-    """v5 counts baseline or limit; v6 the baseline in place of the limit where the baseline was below the lower limit."""
+    """v5 counts baseline or limit; v6 the baseline in place of the limit where it was below the lower one."""
     found = grade_range("Creatinine increased", value, version, high_limit=1.0, baseline=0.5, low_limit=0.6)
     assert found.grade == grade
 
@@ -117,7 +117,9 @@ def test_the_same_count_has_another_range_in_the_other_version() -> None:
     assert (grade_range(ANC, 0.3, V5).grade, grade_range(ANC, 0.3, V6).grade) == (4, 3)
 
 
-@pytest.mark.parametrize(("term", "version"), [(LYMPHOCYTES, V6), ("Platelet count decreased", V6), ("Thrombocytopenia", V5)])
+@pytest.mark.parametrize(
+    ("term", "version"), [(LYMPHOCYTES, V6), ("Platelet count decreased", V6), ("Thrombocytopenia", V5)]
+)
 def test_a_term_of_the_other_version_is_refused(term: str, version: CtcaeVersion) -> None:
     with pytest.raises(CriteriaError) as caught:
         grade_range(term, 0.3, version)
@@ -182,7 +184,9 @@ def test_any_text_as_a_file_of_criteria_is_read_or_refused(tmp_path_factory: pyt
 )
 def test_a_row_that_is_none_is_refused(tmp_path: Path, row: str) -> None:
     path = tmp_path / "rows.toml"
-    head = 'schema = "edge-twin.ctcae/1"\nversion = "5.0"\nmark = "S"\nsource = "x"\n[[term]]\nterm = "a"\ncodes = ["b"]\n'
+    head = (
+        'schema = "edge-twin.ctcae/1"\nversion = "5.0"\nmark = "S"\nsource = "x"\n[[term]]\nterm = "a"\ncodes = ["b"]\n'
+    )
     path.write_text(head + row, encoding="utf-8")
     with pytest.raises(CriteriaError) as caught:
         load_criteria(path)

@@ -1,4 +1,4 @@
-"""NEWS2 (Royal College of Physicians 2017, chart 1): every band at its limit and just beyond; full and partial scores."""
+"""NEWS2 (Royal College of Physicians 2017, chart 1): every band at its limit and just beyond; full and partial."""
 
 from __future__ import annotations
 
@@ -47,9 +47,7 @@ def test_band_of_the_chart(table: str, value: float, expected: int) -> None:
     assert points(neutropenia().thresholds[table], value, DECIMALS.get(table, 0)) == expected
 
 
-@pytest.mark.parametrize(
-    ("table", "name"), [(t, n) for t in BANDS for n in neutropenia().thresholds[t]], ids=lambda part: str(part)
-)
+@pytest.mark.parametrize(("table", "name"), [(t, n) for t in BANDS for n in neutropenia().thresholds[t]], ids=str)
 def test_every_limit_of_a_band_is_noticed_when_it_moves_by_one_unit(table: str, name: str) -> None:
     decimals, rows = DECIMALS.get(table, 0), neutropenia().thresholds[table]
     step = {"news2_temperature": 0.1, "news2_oxygen": 0.25}.get(table, 1.0) if name.endswith("at_most") else 1.0
@@ -60,7 +58,15 @@ def test_every_limit_of_a_band_is_noticed_when_it_moves_by_one_unit(table: str, 
 
 @pytest.mark.parametrize(
     ("value", "decimals", "expected"),
-    [(38.05, 1, 381), (38.049, 1, 380), (38.95, 1, 390), (35.04999, 1, 350), (90.5, 0, 91), (90.49, 0, 90), (0.5, 0, 1)],
+    [
+        (38.05, 1, 381),
+        (38.049, 1, 380),
+        (38.95, 1, 390),
+        (35.04999, 1, 350),
+        (90.5, 0, 91),
+        (90.49, 0, 90),
+        (0.5, 0, 1),
+    ],
 )
 def test_values_are_rounded_to_the_chart_in_decimal(value: float, decimals: int, expected: int) -> None:
     assert charted(value, decimals) == expected
@@ -72,20 +78,19 @@ def test_a_tenth_of_a_degree_is_what_its_digits_say(tenths: int, hundredth: int)
 
 
 def vitals(**values: float) -> list[Observation]:
-    return [
-        oral(value) if item == "temperature" else reading(CODES[item], value) for item, value in values.items()
-    ]
+    return [oral(value) if item == "temperature" else reading(CODES[item], value) for item, value in values.items()]
 
 
 HEALTHY = {
     "respiration": 16, "saturation": 97, "oxygen": 0, "systolic": 120, "pulse": 70, "consciousness": 0,
     "temperature": 37.0,
 }  # fmt: skip
+CHARTED = list(HEALTHY)
 VECTORS = [
-    ({"respiration": 22, "saturation": 95, "oxygen": 0, "systolic": 105, "pulse": 115, "consciousness": 0, "temperature": 38.5}, 7),
+    (dict(zip(CHARTED, (22, 95, 0, 105, 115, 0, 38.5), strict=True)), 7),
     (HEALTHY, 0),
-    ({"respiration": 25, "saturation": 91, "oxygen": 2, "systolic": 90, "pulse": 131, "consciousness": 2, "temperature": 35.0}, 20),
-]  # fmt: skip
+    (dict(zip(CHARTED, (25, 91, 2, 90, 131, 2, 35.0), strict=True)), 20),
+]
 
 
 @pytest.mark.parametrize(("values", "expected"), VECTORS)
@@ -114,19 +119,22 @@ def test_hz_news2_01_how_soon_to_act(values: dict[str, float], urgency: Urgency 
 
 
 def test_seven_points_and_more_call_the_emergency_number() -> None:
-    six = {**VECTORS[0][0], "temperature": 37.0}
-    for values, word in ((six, "Call your team now"), (VECTORS[0][0], "Call the emergency number")):
-        flag = found(KEY, flags(*vitals(**values)))
-        assert flag is not None
-        assert flag.action.startswith(word)
-    assert flag.clinician.startswith("NEWS2 7 of 20.")
+    six, seven = {**VECTORS[0][0], "temperature": 37.0}, VECTORS[0][0]
+    flag, emergency = (found(KEY, flags(*vitals(**values))) for values in (six, seven))
+    assert flag is not None
+    assert emergency is not None
+    assert flag.action.startswith("Call your team now")
+    assert emergency.action.startswith("Call the emergency number")
+    assert emergency.clinician.startswith("NEWS2 7 of 20.")
 
 
 def test_hz_news2_02_a_single_pulse_is_a_lower_bound_with_what_is_missing() -> None:
     flag = found(KEY, flags(*vitals(pulse=131)))
     assert flag is not None
     assert flag.urgency is Urgency.TODAY
-    assert "Partial NEWS2 at least 3, from 1 of 7 measurements; missing: breathing rate, oxygen saturation" in flag.reason
+    assert (
+        "Partial NEWS2 at least 3, from 1 of 7 measurements; missing: breathing rate, oxygen saturation" in flag.reason
+    )
     assert not re.search(r"\b(low|yellow|orange|red|green)\b", (flag.reason + flag.clinician).lower())
 
 
