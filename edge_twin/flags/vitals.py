@@ -6,7 +6,7 @@ moving finger is no vital sign. Nothing is filled in: an item without a reading 
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -95,9 +95,9 @@ class VitalSigns:
         return reading.code is not codes.HEART_RATE or not self._moving(reading.time)
 
     def _moving(self, moment: datetime) -> bool:
-        """Whether steps were counted shortly before: the score is about rest."""
-        place = bisect_right(self._steps, moment)
-        return place > 0 and moment - self._steps[place - 1] <= self._steady
+        """Whether steps were counted shortly before or after: the score is about rest."""
+        place = bisect_left(self._steps, moment - self._steady)
+        return place < len(self._steps) and self._steps[place] <= moment + self._steady
 
     def _vital(self, item: str, moment: datetime) -> Vital | None:
         place = bisect_right(self._times[item], moment)
