@@ -193,6 +193,8 @@ class TwinInput:
         members: size of the ensemble; the program's when None.
         further_models: asked, in this order, when the drugs on record are not all known to ``model``.
         care: what the clinic knows about the patient that rules need.
+        background: older readings that rules look at and that are already in ``features``; nothing is distilled
+            from them.
     """
 
     now: datetime
@@ -207,6 +209,7 @@ class TwinInput:
     members: int | None = None
     further_models: tuple[Model, ...] = ()
     care: CareContext = field(default_factory=CareContext)
+    background: tuple[Observation, ...] = ()
 
     @property
     def models(self) -> tuple[Model, ...]:

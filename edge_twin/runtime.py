@@ -10,12 +10,14 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from edge_twin import codes
+from edge_twin.background import is_prompt, read_background
+from edge_twin.care import CareContext
 from edge_twin.contract import Dose, Model, Posterior, TwinInput, TwinOutput
 from edge_twin.errors import EdgeTwinError
 from edge_twin.features import Feature
@@ -35,9 +37,6 @@ RESTART_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)  # the last one repeats
 FEATURE_MEMORY = timedelta(days=90)  # baselines look back a month; the rest stays in the store
 SETTLING = timedelta(minutes=2)  # a window of beats may still grow for a pause of one minute
 TICK = timedelta(minutes=15)  # the longest time without a step while the clock moves
-
-# These call for an answer at once; beats are distilled with the next step.
-_PROMPT = frozenset((codes.NEUTROPHILS, codes.LEUKOCYTES, codes.BODY_TEMPERATURE))
 
 
 class Source(Protocol):
@@ -83,6 +82,7 @@ class Plan:
         doses: what was or will be given; the step uses those before now.
         seed, members: of the ensemble.
         further_models: for drugs that ``model`` does not know, in order of preference.
+        care: what the clinic knows about the patient that rules need.
     """
 
     time_zone: str
@@ -92,6 +92,7 @@ class Plan:
     seed: int = 1
     members: int | None = None
     further_models: tuple[Model, ...] = ()
+    care: CareContext = field(default_factory=CareContext)
 
 
 class Runtime:
@@ -209,7 +210,11 @@ class Runtime:
             self._note_waveforms()
             self._compare(new)
         self._touched |= {self._day_of(o) for o in new}
-        return any(o.code in _PROMPT for o in new) or self._is_new_day(new)
+        return any(is_prompt(o, self._since_last()) for o in new) or self._is_new_day(new)
+
+    def _since_last(self) -> timedelta:
+        """Time since the last step; the longest there is before the first."""
+        return timedelta.max if self.last is None else self._clock() - self.last.now
 
     def _note_waveforms(self) -> None:
         counted, self._waveforms = self._waveforms, Counter()
@@ -270,6 +275,8 @@ class Runtime:
             seed=plan.seed,
             members=plan.members,
             further_models=plan.further_models,
+            care=plan.care,
+            background=read_background(self.store, now, days[-1]),
         )
 
     def _day_readings(self, start: datetime) -> tuple[Observation, ...]:
