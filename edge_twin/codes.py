@@ -111,6 +111,7 @@ _REGISTRY = (
     Code(CodeSystem.LOCAL, "motion-enmo", "motion_enmo", "m[g]", 0.0, 27_000.0, "assumed"),
     Code(CodeSystem.LOCAL, "motion-angle", "motion_angle", "deg", -90.0, 90.0, "definition"),
     Code(CodeSystem.LOCAL, "motion-spread", "motion_spread", "m[g]", 0.0, 16_000.0, "assumed"),
+    Code(CodeSystem.LOCAL, "motion-respiration", "motion_respiration", "/min", 4.0, 60.0, "assumed"),
 )
 
 # What is sampled many times a second. The range is the sensor's, not a person's.
@@ -177,6 +178,7 @@ VOC_MASS_CONCENTRATION = _BY_NAME["voc_mass_concentration"]
 MOTION_ENMO = _BY_NAME["motion_enmo"]
 MOTION_ANGLE = _BY_NAME["motion_angle"]
 MOTION_SPREAD = _BY_NAME["motion_spread"]
+MOTION_RESPIRATION = _BY_NAME["motion_respiration"]
 
 _WAVEFORM_BY_NAME = {code.name: code for code in _WAVEFORMS}
 

@@ -14,6 +14,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_twin.codes import Code
 from edge_twin.discrepancy import Discrepancy
 from edge_twin.exposure import DoseEvent
 from edge_twin.features import Feature
@@ -212,6 +213,8 @@ class TwinInput:
         seed: of the virtual population.
         members: size of the ensemble; the program's when None.
         further_models: asked, in this order, when the drugs on record are not all known to ``model``.
+        distilled: codes whose readings are in ``features`` already; those among ``observations`` are looked at by
+            flags and refusals and make no feature.
     """
 
     now: datetime
@@ -225,6 +228,7 @@ class TwinInput:
     seed: int = 1
     members: int | None = None
     further_models: tuple[Model, ...] = ()
+    distilled: frozenset[Code] = frozenset()
 
     @property
     def models(self) -> tuple[Model, ...]:

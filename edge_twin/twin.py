@@ -64,7 +64,8 @@ def advance(given: TwinInput) -> TwinOutput:
     """
     zone = ZoneInfo(given.time_zone)
     admitted = _admit(given)
-    features = merge((f for f in given.features if f.start <= given.now), distil(admitted.observations, zone))
+    fresh = distil((o for o in admitted.observations if o.code not in given.distilled), zone)
+    features = merge((f for f in given.features if f.start <= given.now), fresh)
     learned = _learn(given, admitted)
     situation = Situation(given, zone, admitted.observations, admitted.doses, features, learned.forecast)
     return TwinOutput(
