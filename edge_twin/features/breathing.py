@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from edge_twin.features.stream_settings import setting
 
 LOWEST_HZ, HIGHEST_HZ = setting("respiration", "lowest_hz"), setting("respiration", "highest_hz")
+SLOW_WAVE_HZ = setting("respiration", "slow_wave_hz")
 RESAMPLED_HZ = setting("respiration", "resampled_hz")
 PEAK_HALF_WIDTH_HZ = setting("respiration", "peak_half_width_hz")
 SHORTEST_S = setting("respiration", "shortest_s")
@@ -52,7 +53,9 @@ def breathing_from_beats(rr_ms: Vector, kept: NDArray[np.bool_], span_s: float) 
 
     Returns:
         A refusal with ``window_too_short``, ``too_many_holes`` (intervals do not add up to the time that passed),
-        ``weak_rhythm``, ``estimators_disagree`` or ``above_half_heart_rate`` (beats cannot show a faster rhythm).
+        ``weak_rhythm``, ``estimators_disagree``, ``slow_wave`` (waves of blood pressure move the heart as slow
+        breaths do, so that beats alone do not tell which it was) or ``above_half_heart_rate`` (beats cannot show a
+        faster rhythm).
     """
     if span_s < SHORTEST_S or np.count_nonzero(kept) < 2:  # noqa: PLR2004 - an interval needs two ends
         return Breathing(None, "window_too_short")
@@ -61,9 +64,16 @@ def breathing_from_beats(rr_ms: Vector, kept: NDArray[np.bool_], span_s: float) 
         return Breathing(None, "too_many_holes")
     grid = np.arange(times[0], times[-1], 1.0 / RESAMPLED_HZ)
     found = _gated(np.interp(grid, times[kept], rr_ms[kept]), RESAMPLED_HZ, SMALLEST_SHARE_BEATS)
-    if found.rate_per_min is not None and found.rate_per_min > 30_000.0 / float(rr_ms[kept].mean()):
-        return Breathing(None, "above_half_heart_rate", found.share)
-    return found
+    reason = _not_a_breath(found.rate_per_min, float(rr_ms[kept].mean()))
+    return Breathing(None, reason, found.share) if reason else found
+
+
+def _not_a_breath(rate_per_min: float | None, mean_rr_ms: float) -> str:
+    if rate_per_min is None:
+        return ""
+    if rate_per_min < 60.0 * SLOW_WAVE_HZ:
+        return "slow_wave"
+    return "above_half_heart_rate" if rate_per_min > 30_000.0 / mean_rr_ms else ""
 
 
 def breathing_from_axes(axes: Vector, rate_hz: float) -> Breathing:
