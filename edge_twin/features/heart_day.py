@@ -34,6 +34,9 @@ DAY_HEART_VALID = "heart_valid_share_day"
 HEART_CODES = frozenset((codes.RR_INTERVAL, codes.HEART_RATE, codes.STEPS, codes.MOTION_RESPIRATION))
 """What a day of the heart listens to."""
 
+HEART_NAMES = frozenset(code.name for code in HEART_CODES)
+_BEAT, _RATE, _STEPS = codes.RR_INTERVAL.name, codes.HEART_RATE.name, codes.STEPS.name
+
 NIGHT_QUANTILE = setting("heart_rate", "night_quantile")
 FEWEST_NIGHT_MINUTES = int(setting("heart_rate", "fewest_night_minutes"))
 FEWEST_REST_MINUTES = int(setting("heart_rate", "fewest_rest_minutes"))
@@ -127,11 +130,12 @@ class HeartDay:
         self.changed = True
         if reading.quality is Quality.IMPLAUSIBLE:
             self.implausible = reading
-        if reading.code == codes.RR_INTERVAL:
+        name = reading.code.name
+        if name == _BEAT:
             return self._beat(reading)
-        if reading.code == codes.HEART_RATE:
+        if name == _RATE:
             self._minutes.heart_rate(reading)
-        elif reading.code == codes.STEPS:
+        elif name == _STEPS:
             self._minutes.steps(reading)
         else:
             self._breath(reading)
@@ -235,7 +239,7 @@ def heart_features(ordered: Iterable[Observation], zone: ZoneInfo) -> Iterator[F
     days: dict[datetime, HeartDay] = {}
     current: HeartDay | None = None
     for reading in ordered:
-        if reading.code not in HEART_CODES:
+        if reading.code.name not in HEART_NAMES:
             continue
         if current is None or not current.start <= reading.time < current.end:
             current = HeartDay(local_date(reading.time, zone), zone)

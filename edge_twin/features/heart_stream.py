@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import date
+from datetime import date, datetime
+from itertools import groupby
 from zoneinfo import ZoneInfo
 
 from edge_twin import codes
-from edge_twin.features.calendar import local_date
+from edge_twin.features.calendar import day_bounds, local_date
 from edge_twin.features.feature import Feature
-from edge_twin.features.heart_day import HEART_CODES, HeartDay
+from edge_twin.features.heart_day import HEART_NAMES, HeartDay
 from edge_twin.observation import Observation
 
 STREAMED = frozenset((codes.RR_INTERVAL, codes.HEART_RATE, codes.MOTION_RESPIRATION))
@@ -40,15 +41,21 @@ class HeartStream:
     def push(self, readings: Iterable[Observation]) -> tuple[Feature, ...]:
         """Take new readings, in any order and of any code; returns the features that became final by them."""
         found: list[Feature] = []
-        for reading in sorted((r for r in readings if r.code in HEART_CODES), key=_order):
-            day = local_date(reading.time, self._zone)
+        days = groupby(sorted((r for r in readings if r.code.name in HEART_NAMES), key=_order), _DayOf(self._zone))
+        for day, of_day in days:
             found += self._open(day)
             if day in self._days and day not in self.to_remake:
-                found += self._days[day].push(reading)
-                self._note_late(day)
+                found += self._push(day, of_day)
             else:
                 self.to_remake.add(day)
         return tuple(found)
+
+    def _push(self, day: date, readings: Iterable[Observation]) -> Iterator[Feature]:
+        live = self._days[day]
+        for reading in readings:
+            yield from live.push(reading)
+        if live.late:
+            self.to_remake.add(day)
 
     def summaries(self) -> tuple[Feature, ...]:
         """Features of the days in memory that changed since they were last asked, but for those to be made anew."""
@@ -72,10 +79,6 @@ class HeartStream:
         """One reading that was held back for each day in memory that has one."""
         return (day.implausible for day in self._days.values() if day.implausible is not None)
 
-    def _note_late(self, day: date) -> None:
-        if self._days[day].late:
-            self.to_remake.add(day)
-
     def _open(self, day: date) -> tuple[Feature, ...]:
         """Begin a day that is newer than all in memory; returns the features of the day that leaves."""
         if day in self._days or day < max(self._days, default=self._first_day):
@@ -89,6 +92,21 @@ class HeartStream:
         oldest = min(self._days)
         leaving = self._days.pop(oldest)
         return leaving.summary() if leaving.changed and oldest not in self.to_remake else ()
+
+
+class _DayOf:
+    """The local day of a reading; neighbours are mostly of one day, and its bounds are asked for once."""
+
+    def __init__(self, zone: ZoneInfo) -> None:
+        self._zone = zone
+        self._day = date.min
+        self._bounds: tuple[datetime, datetime] | None = None
+
+    def __call__(self, reading: Observation) -> date:
+        if self._bounds is None or not self._bounds[0] <= reading.time < self._bounds[1]:
+            self._day = local_date(reading.time, self._zone)
+            self._bounds = day_bounds(self._day, self._zone)
+        return self._day
 
 
 def _order(reading: Observation) -> tuple[object, ...]:

@@ -82,7 +82,7 @@ class MotionStream:
         rows = flat.reshape(-1, width)
         if frame.channels != AXES:
             rows = rows[:, [frame.channels.index(axis) for axis in AXES]]
-        if np.abs(rows).max() > LARGEST_SAMPLE_MG:
+        if max(rows.max(), -rows.min()) > LARGEST_SAMPLE_MG:
             absurd = (np.abs(rows) > LARGEST_SAMPLE_MG).any(axis=1)
             self.counted["impossible_samples"] += int(absurd.sum())
             rows[absurd] = np.nan
@@ -134,10 +134,12 @@ class MotionStream:
         return made
 
     def _close_up_to(self, last: int) -> tuple[Observation, ...]:
+        if last <= self._closed:
+            return ()
         made: list[Observation] = []
         for minute in sorted(minute for minute in self._open if minute <= last):
             made += self._told_of(minute, self._open.pop(minute))
-        self._closed = max(self._closed, last)
+        self._closed = last
         return tuple(made)
 
     def _told_of(self, minute: int, samples: NDArray[np.float32]) -> Iterator[Observation]:
@@ -163,7 +165,7 @@ class MotionStream:
 def _refusal(frame: Waveform) -> str:
     if frame.quality not in (Quality.GOOD, Quality.QUESTIONABLE):
         return "frames_called_invalid"
-    if not set(AXES) <= set(frame.channels):
+    if frame.channels != AXES and not set(AXES) <= set(frame.channels):
         return "frames_without_three_axes"
     if not LOWEST_RATE_HZ <= 1.0 / frame.period_s <= HIGHEST_RATE_HZ:
         return "frames_of_unsupported_rate"
