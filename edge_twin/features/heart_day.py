@@ -19,7 +19,7 @@ from edge_twin.features.calendar import day_bounds, local_date, night_bounds
 from edge_twin.features.feature import Feature, middle
 from edge_twin.features.minutes import STILL_MINUTES, MinuteTable, Rates
 from edge_twin.features.stream_settings import setting
-from edge_twin.features.windows import Window, WindowStream
+from edge_twin.features.windows import WINDOW_NAMES, Window, WindowStream
 from edge_twin.observation import Observation, Quality
 
 NIGHT_HEART_RATE = "resting_heart_rate_night"
@@ -30,6 +30,15 @@ NIGHT_RESPIRATION = "respiration_rate_night"
 NIGHT_RESPIRATION_MOTION = "respiration_motion_night"
 DAY_SDNN = "sdnn_day"
 DAY_HEART_VALID = "heart_valid_share_day"
+DAY_HEART_MINUTES = "heart_minutes_day"
+
+HEART_FEATURES = frozenset(
+    (
+        *WINDOW_NAMES, NIGHT_HEART_RATE, NIGHT_HEART_RATE_LOW, NIGHT_HEART_RATE_MEAN, REST_HEART_RATE, DAY_SDNN,
+        NIGHT_RESPIRATION, NIGHT_RESPIRATION_MOTION, DAY_HEART_VALID, DAY_HEART_MINUTES,
+    )
+)  # fmt: skip
+"""Names of everything that comes from here."""
 
 HEART_CODES = frozenset((codes.RR_INTERVAL, codes.HEART_RATE, codes.STEPS, codes.MOTION_RESPIRATION))
 """What a day of the heart listens to."""
@@ -147,7 +156,9 @@ class HeartDay:
         if self.late:
             return ()
         self._beats += 1
-        self._usable_beats += beat.is_usable
+        if beat.is_usable:
+            self._usable_beats += 1
+            self._minutes.alive(beat.time)
         closed = self._windows.push(beat)
         if closed is None:
             return ()
@@ -225,8 +236,9 @@ class HeartDay:
         readings = self._beats + self._minutes.readings
         if readings:
             usable = self._usable_beats + self._minutes.usable_readings
-            share = usable / readings
+            share, minutes = usable / readings, float(self._minutes.minutes_alive)
             yield Feature(DAY_HEART_VALID, share, "1", self.start, self.end, readings, share)
+            yield Feature(DAY_HEART_MINUTES, minutes, "min", self.start, self.end, usable, share)
 
 
 def heart_features(ordered: Iterable[Observation], zone: ZoneInfo) -> Iterator[Feature]:

@@ -50,6 +50,7 @@ class MinuteTable:
         self._low = [0.0] * size
         self._high = [0.0] * size
         self._seen = [False] * size
+        self._alive = [False] * size
         self._of_windows: list[float | None] = [None] * size
         self._steps: list[float | None] = [None] * size
 
@@ -64,12 +65,22 @@ class MinuteTable:
         if not reading.is_usable:
             return
         self.usable_readings += 1
+        self._alive[minute] = True
         value = reading.value
         first = self._count[minute] == 0
         self._low[minute] = value if first else min(self._low[minute], value)
         self._high[minute] = value if first else max(self._high[minute], value)
         self._sum[minute] += round(value * _FINENESS)
         self._count[minute] += 1
+
+    def alive(self, moment: datetime) -> None:
+        """Note that a usable reading of the heart came in this minute."""
+        self._alive[(moment - self.start) // _MINUTE] = True
+
+    @property
+    def minutes_alive(self) -> int:
+        """Minutes with a usable reading of the heart, a beat or a heart rate."""
+        return sum(self._alive)
 
     def steps(self, epoch: Observation) -> None:
         """Take the steps of an epoch that says how long it is (attribute ``epoch_seconds``).

@@ -21,7 +21,7 @@ from edge_twin.features import (
     Feature,
     distil,
 )
-from edge_twin.features.heart_day import DAY_HEART_VALID
+from edge_twin.features.heart_day import DAY_HEART_MINUTES, DAY_HEART_VALID
 from edge_twin.observation import DeviceEvent, DeviceEventKind, Observation, Quality, Site, observe
 from edge_twin_adapters.ble import decode
 from edge_twin_adapters.ble.blood_pressure import CuffReading, encode_blood_pressure
@@ -111,6 +111,7 @@ def test_zero_without_beats_leaves_no_rate_and_says_why() -> None:
     found = features(items)
     valid = found.pop(DAY_HEART_VALID)
     assert (valid.value, valid.count, valid.valid_share) == (0.0, 5, 0.0)
+    assert found.pop(DAY_HEART_MINUTES).value == 0.0
     assert {(f.value, f.reason) for f in found.values()} == {(None, "no_usable_reading")}
 
 

@@ -13,12 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_twin import codes
-from edge_twin.features import NIGHT_HEART_RATE, WINDOW_HEART_RATE, WINDOW_RMSSD, Feature, distil, merge
+from edge_twin.features import NIGHT_HEART_RATE, WINDOW_HEART_RATE, WINDOW_RMSSD, Feature, distil, in_order, merge
 from edge_twin.features.beats import window_statistics
 from edge_twin.features.calendar import local_date
 from edge_twin.features.heart_day import (
+    DAY_HEART_MINUTES,
     DAY_HEART_VALID,
     DAY_SDNN,
+    HEART_FEATURES,
     NIGHT_HEART_RATE_LOW,
     NIGHT_HEART_RATE_MEAN,
     NIGHT_RESPIRATION,
@@ -262,6 +264,13 @@ def test_beats_stand_in_where_no_heart_rate_is_sent() -> None:
 # --- bad data --------------------------------------------------------------------------------------
 
 
+def test_minutes_of_the_heart_are_those_with_a_usable_beat_or_rate() -> None:
+    readings = [*beats(living(8, 600), MIDNIGHT), rate(61.0, MIDNIGHT + timedelta(minutes=5))]
+    readings += [rate(61.0, MIDNIGHT + timedelta(hours=5)), rate(0.0, MIDNIGHT + timedelta(hours=6))]
+    found = named(distil(readings, BERLIN))[DAY_HEART_MINUTES]
+    assert (found.value, found.unit) == (11.0, "min")
+
+
 def test_one_interval_for_four_minutes_is_a_flat_line() -> None:
     stuck = named(distil(beats([800.0] * 360, MIDNIGHT), BERLIN))
     assert {stuck[name].reason for name in WINDOW_NAMES} == {"flat_line"}
@@ -286,6 +295,7 @@ def test_lost_contact_and_a_rate_of_zero_are_no_rate_and_are_counted() -> None:
     zero = [rate(0.0, MIDNIGHT + timedelta(minutes=m, seconds=30)) for m in range(100)]
     found = named(distil([*lost, *zero, *(step_minute(0.0, m) for m in range(120))], BERLIN))
     assert (found[DAY_HEART_VALID].value, found[DAY_HEART_VALID].count) == (0.0, 200)
+    assert found[DAY_HEART_MINUTES].value == 0.0
     assert (found[NIGHT_HEART_RATE_LOW].value, found[NIGHT_HEART_RATE_LOW].reason) == (None, "no_usable_reading")
 
 
@@ -311,7 +321,8 @@ def test_whatever_comes_never_raises(
         )
         for code, value, at, quality, e in items
     ]
-    for feature in distil(readings, BERLIN):
+    for feature in heart_features(in_order(readings), BERLIN):
+        assert feature.name in HEART_FEATURES
         assert (feature.value is None) == bool(feature.reason)
         assert 0.0 <= feature.valid_share <= 1.0
         assert feature.value is None or np.isfinite(feature.value)

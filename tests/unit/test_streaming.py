@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -14,7 +14,7 @@ import pytest
 from edge_twin import codes
 from edge_twin.contract import Refusal
 from edge_twin.features import NIGHT_HEART_RATE, WINDOW_HEART_RATE, Feature, distil
-from edge_twin.features.heart_day import DAY_HEART_VALID
+from edge_twin.features.heart_day import DAY_HEART_VALID, HEART_FEATURES
 from edge_twin.features.windows import WINDOW_NAMES
 from edge_twin.observation import Observation, observe, sample
 from edge_twin.program import Program
@@ -83,8 +83,12 @@ def prompt(at: datetime) -> Observation:
     return observe(codes.BODY_TEMPERATURE, 36.7, at, source="t", attributes={"site": "oral"})
 
 
+def of_the_heart(features: Iterable[Feature]) -> set[Feature]:
+    return {feature for feature in features if feature.name in HEART_FEATURES and feature.reason != "superseded"}
+
+
 def standing(store: Store) -> set[Feature]:
-    return {feature for feature in store.features() if feature.reason != "superseded"}
+    return of_the_heart(store.features())
 
 
 def course() -> list[Observation]:
@@ -98,14 +102,14 @@ def course() -> list[Observation]:
 
 def test_the_store_ends_with_what_all_at_once_gives(store: Store, run: Callable[..., Runtime]) -> None:
     run(course(), Clock(START))
-    assert standing(store) == set(distil(course(), UTC_ZONE))
+    assert standing(store) == of_the_heart(distil(course(), UTC_ZONE))
 
 
 def test_a_restart_in_the_middle_of_a_window_changes_nothing(store: Store, run: Callable[..., Runtime]) -> None:
     items, clock = course(), Clock(START)
     for first in range(0, len(items), 700):
         run(items[first : first + 700], clock)
-    assert standing(store) == set(distil(items, UTC_ZONE))
+    assert standing(store) == of_the_heart(distil(items, UTC_ZONE))
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -114,7 +118,7 @@ def test_any_order_of_arrival_ends_with_the_same(store: Store, run: Callable[...
     order = np.random.default_rng(seed).permutation(len(items) // 100 + 1)
     pieces = [items[100 * piece : 100 * (piece + 1)] for piece in order]
     run([item for piece in pieces for item in piece], clock)
-    assert standing(store) == set(distil(items, UTC_ZONE))
+    assert standing(store) == of_the_heart(distil(items, UTC_ZONE))
 
 
 def test_late_beats_correct_the_day_and_windows_cut_otherwise_are_superseded(
@@ -182,7 +186,7 @@ def test_beats_from_the_future_wait_are_named_and_count_when_their_time_has_come
     second = run([], clock)
     assert second.last is not None
     assert Refusal.FUTURE_DATA not in second.last.refusals
-    assert standing(store) == set(distil([*beats(START), *beats(ahead)], UTC_ZONE))
+    assert standing(store) == of_the_heart(distil([*beats(START), *beats(ahead)], UTC_ZONE))
 
 
 def test_an_implausible_beat_is_named_though_beats_are_not_read_again(
@@ -199,7 +203,7 @@ def test_a_clock_that_jumps_by_years_leaves_the_rest_as_it_was(store: Store, run
     clock = Clock(START)
     run([*beats(START, 300), *old, *beats(START + timedelta(hours=1), 300)], clock)
     expected = distil([*beats(START, 300), *old, *beats(START + timedelta(hours=1), 300)], UTC_ZONE)
-    assert standing(store) == set(expected)
+    assert standing(store) == of_the_heart(expected)
 
 
 def test_acceleration_becomes_minutes_in_the_store_and_frames_that_cannot_be_used_are_counted(

@@ -175,7 +175,11 @@ def test_what_a_device_calls_invalid_is_not_used_and_not_reported_as_held(twin_i
     known = {feature.key for feature in expected.features}
     added = [(f.name, f.value, f.reason) for f in output.features if f.key not in known]
     assert Refusal.IMPLAUSIBLE_DATA not in output.refusals
-    assert sorted(added) == [("heart_rate_awake_rest", None, "no_usable_reading"), ("heart_valid_share_day", 0.0, "")]
+    assert sorted(added) == [
+        ("heart_minutes_day", 0.0, ""),
+        ("heart_rate_awake_rest", None, "no_usable_reading"),
+        ("heart_valid_share_day", 0.0, ""),
+    ]
     old = tuple(feature for feature in output.features if feature.key in known)
     assert without_times(replace(output, features=old)) == without_times(expected)
 
