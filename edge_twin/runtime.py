@@ -11,17 +11,18 @@ import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from edge_twin import codes
 from edge_twin.contract import Dose, Model, Posterior, TwinInput, TwinOutput
 from edge_twin.errors import EdgeTwinError
-from edge_twin.features import Feature
+from edge_twin.features import LOOK_BACK, TREND_INPUTS, Feature
 from edge_twin.features.calendar import day_bounds, local_date
+from edge_twin.features.day import MOTION, NOON, dates_touched
 from edge_twin.jsonform import output_form
-from edge_twin.observation import DeviceEvent, DeviceEventKind, Observation, Waveform
+from edge_twin.observation import CORRECTED, DeviceEvent, DeviceEventKind, Observation, Waveform
 from edge_twin.program import Program
 from edge_twin.store import FlagChange, Store
 from edge_twin.twin import advance
@@ -132,7 +133,7 @@ class Runtime:
         self._queue: asyncio.Queue[Observation | DeviceEvent] = asyncio.Queue(QUEUE_SIZE)
         self._waveforms: Counter[str] = Counter()  # seen and not yet noted in the store
         self._stepping = asyncio.Lock()
-        self._touched: set[datetime] = set()  # starts of local days with readings not yet distilled
+        self._touched: set[date] = set()  # local days with readings not yet distilled
 
     async def run(self) -> None:
         """Run until every source has ended and everything they gave was worked on."""
@@ -154,7 +155,7 @@ class Runtime:
     async def _resume(self) -> None:
         """After a restart: work on what had been stored but perhaps not distilled."""
         stored = self.store.observations(since=self._clock() - timedelta(days=2))
-        self._touched |= {self._day_of(o) for o in stored}
+        self._touched |= self._days_touched(stored)
         if stored:
             await self._step()
 
@@ -208,7 +209,7 @@ class Runtime:
                 self.store.count(f"event_{event.kind}")
             self._note_waveforms()
             self._compare(new)
-        self._touched |= {self._day_of(o) for o in new}
+        self._touched |= self._days_touched(new)
         return any(o.code in _PROMPT for o in new) or self._is_new_day(new)
 
     def _note_waveforms(self) -> None:
@@ -230,8 +231,13 @@ class Runtime:
             return bool(new)
         return local_date(self._clock(), self._zone) != local_date(self.last.now, self._zone)
 
-    def _day_of(self, observation: Observation) -> datetime:
-        return day_bounds(local_date(observation.time, self._zone), self._zone)[0]
+    def _days_touched(self, new: Sequence[Observation]) -> set[date]:
+        """Local days whose features these readings may change; an amended result also changes that of the first one."""
+        days = {day for reading in new for day in dates_touched(reading, self._zone)}
+        for reading in new:
+            if "record" in reading.attributes and reading.attributes.get("status") in CORRECTED:
+                days |= {local_date(o.time, self._zone) for o in self.store.observations(code=reading.code)}
+        return days
 
     async def _step(self) -> None:
         """Take the pure step on a worker thread and keep what it says."""
@@ -249,13 +255,12 @@ class Runtime:
             if self._stepped:
                 self._stepped(output)
 
-    def _today(self, now: datetime) -> datetime:
-        return day_bounds(local_date(now, self._zone), self._zone)[0]
-
-    def _input(self, now: datetime, touched: set[datetime]) -> TwinInput:
+    def _input(self, now: datetime, touched: set[date]) -> TwinInput:
         plan = self.plan
-        days = sorted(touched | {self._today(now)})
-        readings = [o for day in days for o in self._day_readings(day)]
+        today = local_date(now, self._zone)
+        days = frozenset(day for day in touched | {today} if day <= today)
+        # Readings of days to come make no feature, but the step says that there are some.
+        readings = [o for day in touched | days for o in self._day_readings(day)]
         readings += self.store.observations(code=plan.program.count.code)
         readings += self.store.observations(since=now - timedelta(days=2), code=codes.BODY_TEMPERATURE)
         return TwinInput(
@@ -264,21 +269,30 @@ class Runtime:
             program=plan.program,
             model=plan.model,
             observations=tuple(readings),
-            features=self.store.features(since=now - FEATURE_MEMORY),
+            features=self._known_features(now),
             doses=plan.doses,
             coverage=self.store.coverage(),
             seed=plan.seed,
             members=plan.members,
             further_models=plan.further_models,
+            days=days,
         )
 
-    def _day_readings(self, start: datetime) -> tuple[Observation, ...]:
-        day = local_date(start, self._zone)
-        return self.store.observations(since=start, until=day_bounds(day, self._zone)[1])
+    def _day_readings(self, day: date) -> tuple[Observation, ...]:
+        """Every reading of a local day, and the motion of the evening before."""
+        start, end = day_bounds(day, self._zone)
+        evening = [o for code in MOTION for o in self.store.observations(since=start - NOON, until=start, code=code)]
+        return (*evening, *self.store.observations(since=start, until=end))
+
+    def _known_features(self, now: datetime) -> tuple[Feature, ...]:
+        """What was distilled lately, and of older days what trends look back on."""
+        recent = now - FEATURE_MEMORY
+        older = self.store.features(since=recent - LOOK_BACK, until=recent, names=TREND_INPUTS)
+        return (*older, *self.store.features(since=recent))
 
     def _keep(self, given: TwinInput, output: TwinOutput) -> None:
         with self.store.transaction():
-            self.store.put_features(set(output.features) - set(given.features))
+            self.store.put_features(set(output.features) - set(given.features), output.now)
             self.store.put_forecast(output.now, {**output_form(output), "features": []})
             self._move_flags(output)
             self._note_waveforms()
