@@ -14,6 +14,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_twin.codes import Code
 from edge_twin.discrepancy import Discrepancy
 from edge_twin.exposure import DoseEvent
 from edge_twin.features import Feature
@@ -215,6 +216,8 @@ class TwinInput:
         days: local dates of which ``observations`` hold every reading; readings of other dates only help, and
             numbers of these dates that they no longer give are withdrawn. None when each date that has a
             reading is whole.
+        distilled: codes whose readings are in ``features`` already; those among ``observations`` are looked at by
+            flags and refusals and make no feature.
     """
 
     now: datetime
@@ -229,6 +232,7 @@ class TwinInput:
     members: int | None = None
     further_models: tuple[Model, ...] = ()
     days: frozenset[date] | None = None
+    distilled: frozenset[Code] = frozenset()
 
     @property
     def models(self) -> tuple[Model, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Protocol
@@ -21,11 +21,14 @@ from edge_twin.errors import EdgeTwinError
 from edge_twin.features import LOOK_BACK, TREND_INPUTS, Feature
 from edge_twin.features.calendar import day_bounds, local_date
 from edge_twin.features.day import MOTION, NOON, dates_touched
+from edge_twin.features.heart_stream import STREAMED
+from edge_twin.features.windows import WINDOW_NAMES
 from edge_twin.jsonform import output_form
 from edge_twin.observation import CORRECTED, DeviceEvent, DeviceEventKind, Observation, Waveform
 from edge_twin.program import Program
 from edge_twin.store import FlagChange, Store
-from edge_twin.twin import advance
+from edge_twin.streaming import Streams
+from edge_twin.twin import LARGEST_LEAD, advance
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +37,7 @@ QUEUE_SIZE = 4096  # about an hour of beats from one strap
 BATCH_SIZE = 512  # one durable commit costs as much as some hundred rows
 RESTART_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)  # the last one repeats
 FEATURE_MEMORY = timedelta(days=90)  # baselines look back a month; the rest stays in the store
+WINDOW_MEMORY = timedelta(days=2)  # a step looks at the newest windows of beats only
 SETTLING = timedelta(minutes=2)  # a window of beats may still grow for a pause of one minute
 TICK = timedelta(minutes=15)  # the longest time without a step while the clock moves
 
@@ -134,6 +138,7 @@ class Runtime:
         self._waveforms: Counter[str] = Counter()  # seen and not yet noted in the store
         self._stepping = asyncio.Lock()
         self._touched: set[date] = set()  # local days with readings not yet distilled
+        self._streams = Streams(store, self._zone, LARGEST_LEAD)
 
     async def run(self) -> None:
         """Run until every source has ended and everything they gave was worked on."""
@@ -143,6 +148,7 @@ class Runtime:
         pumps = [asyncio.create_task(self._pump(source)) for source in self._sources]
         try:
             await _all_done(pumps, consumer)
+            await self._put(self._streams.open_minutes())
             await _all_done([asyncio.create_task(self._queue.join())], consumer)
             await self._step()
         finally:
@@ -154,10 +160,19 @@ class Runtime:
 
     async def _resume(self) -> None:
         """After a restart: work on what had been stored but perhaps not distilled."""
-        stored = self.store.observations(since=self._clock() - timedelta(days=2))
-        self._touched |= self._days_touched(stored)
-        if stored:
+        now = self._clock()
+        self._touched |= set(self._stored_days(now))
+        self._streams.start(now, self._touched)
+        if self._touched:
             await self._step()
+
+    def _stored_days(self, now: datetime) -> Iterator[date]:
+        """The local days with a reading, from two days before ``now`` on."""
+        moment: datetime | None = now - timedelta(days=2)
+        while moment and (moment := self.store.first_time(moment)):
+            day = local_date(moment, self._zone)
+            yield day
+            moment = day_bounds(day, self._zone)[1]
 
     async def _pump(self, source: Source) -> None:
         failures = 0
@@ -176,12 +191,20 @@ class Runtime:
             failures += 1
 
     async def _take(self, item: Item) -> None:
-        """Queue what is kept; waveforms are counted and let go: a day of one ECG lead is eleven million samples."""
+        """Queue what is kept. Waveforms are not: a day of one ECG lead is eleven million samples.
+
+        They are counted, and acceleration goes through its stream, of which the minutes are kept.
+        """
         if isinstance(item, Waveform):
             self._waveforms[f"waveforms_{item.code.name}"] += 1
             self._waveforms[f"samples_{item.code.name}"] += len(item.samples)
+            await self._put(self._streams.minutes_of(item))
             return
         await self._queue.put(item)
+
+    async def _put(self, minutes: Sequence[Observation]) -> None:
+        for minute in minutes:
+            await self._queue.put(minute)
 
     async def _consume(self) -> None:
         while True:
@@ -209,12 +232,13 @@ class Runtime:
                 self.store.count(f"event_{event.kind}")
             self._note_waveforms()
             self._compare(new)
+            self._streams.absorb(new, self._clock())
         self._touched |= self._days_touched(new)
         return any(o.code in _PROMPT for o in new) or self._is_new_day(new)
 
     def _note_waveforms(self) -> None:
         counted, self._waveforms = self._waveforms, Counter()
-        for name, number in counted.items():
+        for name, number in (*counted.items(), *self._streams.counted()):
             self.store.count(name, number)
 
     def _compare(self, new: Sequence[Observation]) -> None:
@@ -244,7 +268,9 @@ class Runtime:
         async with self._stepping:
             touched, self._touched = self._touched, set()
             try:
-                given = self._input(self._clock(), touched)
+                now = self._clock()
+                self._streams.settle(now)
+                given = self._input(now, touched)
                 output = await asyncio.to_thread(advance, given)
                 self._keep(given, output)
             except BaseException:
@@ -263,32 +289,38 @@ class Runtime:
         readings = [o for day in touched | days for o in self._day_readings(day)]
         readings += self.store.observations(code=plan.program.count.code)
         readings += self.store.observations(since=now - timedelta(days=2), code=codes.BODY_TEMPERATURE)
+        readings += self._streams.to_look_at(now)
         return TwinInput(
             now=now,
             time_zone=plan.time_zone,
             program=plan.program,
             model=plan.model,
             observations=tuple(readings),
-            features=self._known_features(now),
+            features=self._remembered(now),
             doses=plan.doses,
             coverage=self.store.coverage(),
             seed=plan.seed,
             members=plan.members,
             further_models=plan.further_models,
             days=days,
+            distilled=STREAMED,
         )
 
+    def _remembered(self, now: datetime) -> tuple[Feature, ...]:
+        """Nights and days of three months, but windows of the last days alone: there are a thousand of those a day.
+
+        Of older days what trends look back on.
+        """
+        recent = now - FEATURE_MEMORY
+        older = self.store.features(recent - LOOK_BACK, until=recent, names=TREND_INPUTS)
+        lasting = self.store.features(recent, without=WINDOW_NAMES)
+        return older + lasting + self.store.features(now - WINDOW_MEMORY, names=WINDOW_NAMES)
+
     def _day_readings(self, day: date) -> tuple[Observation, ...]:
-        """Every reading of a local day, and the motion of the evening before."""
+        """Every reading of a local day but those that are streamed, and the motion of the evening before."""
         start, end = day_bounds(day, self._zone)
         evening = [o for code in MOTION for o in self.store.observations(since=start - NOON, until=start, code=code)]
-        return (*evening, *self.store.observations(since=start, until=end))
-
-    def _known_features(self, now: datetime) -> tuple[Feature, ...]:
-        """What was distilled lately, and of older days what trends look back on."""
-        recent = now - FEATURE_MEMORY
-        older = self.store.features(since=recent - LOOK_BACK, until=recent, names=TREND_INPUTS)
-        return (*older, *self.store.features(since=recent))
+        return (*evening, *self.store.observations(since=start, until=end, without=STREAMED))
 
     def _keep(self, given: TwinInput, output: TwinOutput) -> None:
         with self.store.transaction():

@@ -161,17 +161,35 @@ class Store:
         return self.database.execute(sql, row).rowcount == 1
 
     def observations(
-        self, *, since: datetime | None = None, until: datetime | None = None, code: codes.Code | None = None
+        self,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        code: codes.Code | None = None,
+        without: Iterable[codes.Code] = (),
     ) -> tuple[Observation, ...]:
-        """Readings with ``since <= time < until``, oldest first; all codes when ``code`` is None."""
+        """Readings with ``since <= time < until``, oldest first; all codes but ``without`` when ``code`` is None."""
         low = to_us(since) if since else -(2**62)
         high = to_us(until) if until else 2**62
-        names = (code.name,) if code else codes.names()
-        sql = (
-            f"SELECT * FROM observations WHERE code IN ({', '.join('?' * len(names))}) AND time_us >= ? AND time_us < ?"  # noqa: S608 - only question marks are put in
-        )
+        left_out = {unwanted.name for unwanted in without}
+        names = (code.name,) if code else tuple(name for name in codes.names() if name not in left_out)
+        marks = ", ".join("?" * len(names))
+        sql = f"SELECT * FROM observations WHERE code IN ({marks}) AND time_us >= ? AND time_us < ?"  # noqa: S608 - only question marks are put in
         found = [_observation(row) for row in self.database.query(sql, [*names, low, high])]
         return tuple(sorted(found, key=lambda o: (o.time, o.source, o.code.code, o.sequence)))
+
+    def first_observation(
+        self, code: codes.Code, *, since: datetime, until: datetime | None = None
+    ) -> Observation | None:
+        """The oldest reading with ``since <= time < until``, or None."""
+        sql = "SELECT * FROM observations WHERE code = ? AND time_us >= ? AND time_us < ? ORDER BY time_us LIMIT 1"
+        rows = self.database.query(sql, [code.name, to_us(since), to_us(until) if until else 2**62])
+        return next((_observation(row) for row in rows), None)
+
+    def first_time(self, since: datetime) -> datetime | None:
+        """Time of the oldest reading at or after ``since``, of whatever kind; None without one."""
+        found = (self.first_observation(code, since=since) for name in codes.names() if (code := codes.by_name(name)))
+        return min((reading.time for reading in found if reading is not None), default=None)
 
     def observation_span(self) -> tuple[datetime, datetime] | None:
         """Times of the oldest and the newest reading, or None for an empty store."""
@@ -237,14 +255,35 @@ class Store:
         ]
 
     def features(
-        self, since: datetime | None = None, *, names: Iterable[str] | None = None, until: datetime | None = None
+        self,
+        since: datetime | None = None,
+        *,
+        until: datetime | None = None,
+        names: Iterable[str] | None = None,
+        without: Iterable[str] = (),
     ) -> tuple[Feature, ...]:
-        """The newest version of every feature with ``since <= start < until``, by start and name; of all when None."""
-        wanted = None if names is None else list(names)
-        some = "" if wanted is None else f"AND name IN ({', '.join('?' * len(wanted))})"
-        sql = f"SELECT * FROM features WHERE start_us >= ? AND start_us < ? {some} ORDER BY start_us, name"  # noqa: S608 - only question marks are put in
+        """The newest version of every feature with ``since <= start < until``, by start and name.
+
+        Args:
+            since: None for all.
+            until: None for all.
+            names: these alone; None for all.
+            without: left out.
+        """
+        chosen = self._feature_names() if names is None else tuple(names)
+        wanted = [name for name in chosen if name not in frozenset(without)]
+        sql = f"""SELECT * FROM features WHERE name IN ({", ".join("?" * len(wanted))}) AND start_us >= ?
+            AND start_us < ? ORDER BY start_us, name"""  # noqa: S608 - only question marks are put in
         low, high = to_us(since) if since else -(2**62), to_us(until) if until else 2**62
-        return tuple(_feature(row) for row in self.database.query(sql, [low, high, *(wanted or ())]))
+        return tuple(_feature(row) for row in self.database.query(sql, [*wanted, low, high]))
+
+    def _feature_names(self) -> tuple[str, ...]:
+        """By leaps through the primary key; DISTINCT would read every row."""
+        sql = "SELECT min(name) AS name FROM features WHERE name > ?"
+        found, name = [], ""
+        while (name := next(iter(self.database.query(sql, [name])))["name"]) is not None:
+            found.append(name)
+        return tuple(found)
 
     def unsent_features(self, names: Iterable[str], ended_by: datetime) -> tuple[tuple[Feature, int], ...]:
         """Features whose period is over and whose newest version was not handed to the outbox, with that version."""

@@ -65,7 +65,8 @@ def advance(given: TwinInput) -> TwinOutput:
     zone = ZoneInfo(given.time_zone)
     admitted = _admit(given)
     known = (feature for feature in given.features if feature.start <= given.now)
-    features = renewed(known, admitted.observations, zone, given.now, given.days)
+    fresh = (reading for reading in admitted.observations if reading.code not in given.distilled)
+    features = renewed(known, fresh, zone, given.now, given.days)
     learned = _learn(given, admitted)
     situation = Situation(given, zone, admitted.observations, admitted.doses, features, learned.forecast)
     return TwinOutput(

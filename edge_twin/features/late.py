@@ -15,7 +15,7 @@ from edge_twin.features.settings import number
 from edge_twin.features.trends import TREND_INPUTS, trends
 from edge_twin.observation import Observation
 
-WITHDRAWN = "superseded_by_later_data"
+WITHDRAWN = "superseded"
 
 
 def is_correction(earlier: Feature, later: Feature, at: datetime) -> bool:

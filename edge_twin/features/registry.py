@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from edge_twin import codes
 from edge_twin.features import activity, glucose, oxygen, sleep, trends, wear, weight
-from edge_twin.features.distil import NIGHT_HEART_RATE, WINDOW_HEART_RATE, WINDOW_RMSSD
 from edge_twin.features.labs import NEWEST_OF
 from edge_twin.features.temperature import NIGHT_SITES, prefix
 from edge_twin.observation import Site
@@ -36,10 +35,10 @@ _IMAGING = {
 }
 
 DISTILLED = frozenset(
-    {WINDOW_HEART_RATE, WINDOW_RMSSD, NIGHT_HEART_RATE, weight.READING, weight.HEIGHT}
+    {weight.READING, weight.HEIGHT}
     | _TEMPERATURE | _ACTIVITY | _MOTION | _OXYGEN | _PRESSURE | _GLUCOSE | _NEWEST | _DIARY | _IMAGING
 )  # fmt: skip
-"""Names that :func:`edge_twin.features.distil` may give."""
+"""Names of :func:`edge_twin.features.daily.daily_features`; those of the heart come from its stream."""
 
 TRENDS = frozenset(
     {
