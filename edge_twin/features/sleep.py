@@ -13,7 +13,7 @@ from typing import NamedTuple
 from edge_twin.features.day import Day
 from edge_twin.features.feature import Feature, middle, quantile
 from edge_twin.features.settings import number
-from edge_twin.features.wear import Motion, runs
+from edge_twin.features.wear import Motion
 
 PERIOD, DURATION = "sleep_period_day", "sleep_duration_day"
 EFFICIENCY, MID_SLEEP = "sleep_efficiency_day", "mid_sleep_day"
@@ -38,8 +38,8 @@ def sleep_features(day: Day, motion: Motion) -> Iterator[Feature]:
     """Length, sleep within, efficiency and middle of the period between noon of the day before and noon."""
     reason = _why_not(motion)
     period = None if reason else sleep_period(motion.angle)
-    if period is None:
-        yield from _refused(day, motion, reason or "no_sleep_period")
+    if period is None or not _is_seen_whole(period, motion.angle):
+        yield from _refused(day, motion, reason or ("no_sleep_period" if period is None else "cut_by_a_gap"))
         return
     seen = [minute for minute in range(period.first, period.last + 1) if minute in motion.angle]
     if len(seen) < (1.0 - number("sleep", "gap_share")) * period.minutes:
@@ -60,6 +60,14 @@ def _why_not(motion: Motion) -> str:
         return motion.reason
     night = sum(-NOON <= minute < NOON for minute in motion.angle)
     return "" if night >= number("sleep", "worn_minutes") else "too_little_wear"
+
+
+def _is_seen_whole(period: Period, angle: Mapping[int, float]) -> bool:
+    """Whether its beginning and its end were watched, and are not those of a hole in the data."""
+    changes = median_changes(angle)
+    before = range(period.first - _WINDOW, period.first)
+    after = range(period.last + 1, period.last + 1 + _WINDOW)
+    return any(minute in changes for minute in before) and any(minute in changes for minute in after)
 
 
 def sleep_period(angle: Mapping[int, float]) -> Period | None:
@@ -83,7 +91,7 @@ def still_blocks(angle: Mapping[int, float]) -> list[Period]:
         return []
     limit = _limit(changes)
     shortest, gap = number("sleep", "block_minutes"), number("sleep", "gap_minutes")
-    blocks = [Period(a, b) for a, b in runs(m for m in sorted(changes) if changes[m] < limit)]
+    blocks = _still_runs(changes, limit)
     joined: list[Period] = []
     for block in (block for block in blocks if block.minutes >= shortest):
         if joined and block.first - joined[-1].last - 1 < gap:
@@ -91,6 +99,21 @@ def still_blocks(angle: Mapping[int, float]) -> list[Period]:
         else:
             joined.append(block)
     return joined
+
+
+def _still_runs(changes: Mapping[int, float], limit: float) -> list[Period]:
+    """Runs of still minutes; a hole of a few minutes does not end one, a minute of movement does."""
+    found: list[Period] = []
+    moved = True
+    for minute in sorted(changes):
+        if changes[minute] >= limit:
+            moved = True
+        elif moved or minute - found[-1].last > _WINDOW:
+            found.append(Period(minute, minute))
+            moved = False
+        else:
+            found[-1] = Period(found[-1].first, minute)
+    return found
 
 
 def _limit(changes: Mapping[int, float]) -> float:

@@ -49,16 +49,19 @@ def motion_of(day: Day) -> Motion | None:
     """The motion of a day; None when nothing of it was received on the day itself."""
     if not any(day.of(code) for code in (codes.MOTION_ENMO, codes.MOTION_ANGLE, codes.MOTION_SPREAD)):
         return None
-    spread, angle, enmo = (_minutes(day, code) for code in (codes.MOTION_SPREAD, codes.MOTION_ANGLE, codes.MOTION_ENMO))
+    spread = _minutes(day, codes.MOTION_SPREAD, may_rest=False)
+    # A still arm keeps its angle and an excess of nothing; without a spread, only the angle can tell a stuck sensor.
+    angle = _minutes(day, codes.MOTION_ANGLE, may_rest=bool(spread.total))
+    enmo = _minutes(day, codes.MOTION_ENMO, may_rest=True)
     chief = spread if spread.total else angle if angle.total else enmo
     worn = frozenset(spread.values) - non_wear(spread.values) if spread.total else None
     kept = {minute: value for minute, value in angle.values.items() if worn is None or minute in worn}
     return Motion(worn, kept, enmo.values, chief.reason, chief.readings, chief.total)
 
 
-def _minutes(day: Day, code: codes.Code) -> Minutes:
+def _minutes(day: Day, code: codes.Code, *, may_rest: bool) -> Minutes:
     readings = main_source(day.with_evening(code))
-    moving = without_stuck([r for r in readings if r.is_usable], stuck_after("motion"))
+    moving = readings if may_rest else without_stuck([r for r in readings if r.is_usable], stuck_after("motion"))
     found = by_minute(moving, lambda reading: day.minute(reading.time), _mean)
     stuck = not found.values and any(reading.is_usable for reading in readings)
     return found._replace(total=len(readings), reason=STUCK if stuck else found.reason)
