@@ -119,4 +119,4 @@ def _top(values: Vector, place: int) -> float:
 
 def _with_neighbour(cadence: Vector, before: float) -> NDArray[np.bool_]:
     near = np.abs(np.diff(cadence, prepend=before)) <= LARGEST_CHANGE_PER_MIN  # NaN compares as False
-    return near | np.append(near[1:], False)
+    return np.asarray(near | np.append(near[1:], False), dtype=np.bool_)

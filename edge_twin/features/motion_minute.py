@@ -102,17 +102,18 @@ def measure_minute(samples_mg: Matrix, rate_hz: float, before: float = math.nan)
     coverage = float(filled.mean())
     if coverage < NO_EPOCH_COVERAGE:
         return None
-    axes = samples_mg[filled]
-    magnitude = np.sqrt((axes**2).sum(axis=1))
-    deviations = np.sort(axes.std(axis=0))
-    spread = float(deviations[1])
+    axes = np.ascontiguousarray(samples_mg.T if coverage == 1.0 else samples_mg[filled].T)  # rows reduce faster
+    x, y, z = axes
+    across = x**2 + y**2
+    magnitude = np.sqrt(across + z**2)
+    spread = float(np.sort(axes.std(axis=1))[1])
     walk = count_steps(_bridged(magnitude, filled), filled, rate_hz, before)
     return MotionMinute(
         enmo_mg=float(np.maximum(magnitude - GRAVITY_MG, 0.0).mean()),
-        angle_deg=_middle(np.degrees(np.arctan2(axes[:, 2], np.hypot(axes[:, 0], axes[:, 1])))),
+        angle_deg=math.degrees(_middle(np.arctan2(z, np.sqrt(across)))),
         spread_mg=spread,
         walk=walk,
-        breathing=_breathing(samples_mg, filled, rate_hz, spread, walk),
+        breathing=_breathing(axes, filled, rate_hz, spread, walk),
         coverage=coverage,
         reason=_reason(axes, float(magnitude.mean()), spread, coverage),
     )
@@ -122,7 +123,7 @@ def _reason(axes: Matrix, mean_mg: float, spread: float, coverage: float) -> str
     low, high = QUIET_MG if spread < QUIET_SPREAD_MG else MOVING_MG
     reasons = {
         "gravity_off": not low <= mean_mg <= high,
-        "flat_line": bool((axes.min(axis=0) == axes.max(axis=0)).all()),
+        "flat_line": bool((axes.min(axis=1) == axes.max(axis=1)).all()),
         "saturated": _saturated_share(axes) >= SATURATED_SHARE,
         "few_samples": coverage < SMALLEST_COVERAGE,
     }
@@ -132,8 +133,9 @@ def _reason(axes: Matrix, mean_mg: float, spread: float, coverage: float) -> str
 def _saturated_share(axes: Matrix) -> float:
     """Share of the samples with an axis at its own extreme, where that is large enough to be a sensor's end."""
     size = np.abs(axes)
-    top = size.max(axis=0)
-    return float(((size == top) & (top > SATURATED_ABOVE_MG)).any(axis=1).mean())
+    top = size.max(axis=1)
+    ends = [axis == largest for axis, largest in zip(size, top, strict=True) if largest > SATURATED_ABOVE_MG]
+    return float(np.any(ends, axis=0).mean()) if ends else 0.0
 
 
 def _bridged(values: NDArray[np.float64], filled: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -143,15 +145,15 @@ def _bridged(values: NDArray[np.float64], filled: NDArray[np.bool_]) -> NDArray[
     return np.interp(np.arange(filled.size), np.flatnonzero(filled), values)
 
 
-def _breathing(samples: Matrix, filled: NDArray[np.bool_], rate_hz: float, spread: float, walk: Walk) -> Breathing:
+def _breathing(axes: Matrix, filled: NDArray[np.bool_], rate_hz: float, spread: float, walk: Walk) -> Breathing:
     if walk.seconds or spread > BREATHING_SPREAD_MG:
         return Breathing(None, "movement")
     if filled.mean() < BREATHING_COVERAGE:
         return Breathing(None, "too_many_holes")
     width = max(1, round(rate_hz / BREATHING_HZ))
-    number = len(samples) // width
-    whole = np.stack([_bridged(samples[filled, axis], filled) for axis in range(3)], axis=1)
-    return breathing_from_axes(whole[: number * width].reshape(number, width, 3).mean(axis=1), rate_hz / width)
+    number = filled.size // width
+    whole = np.stack([_bridged(axis, filled) for axis in axes])[:, : number * width]
+    return breathing_from_axes(whole.reshape(3, number, width).mean(axis=2).T, rate_hz / width)
 
 
 def _middle(values: NDArray[np.float64]) -> float:
