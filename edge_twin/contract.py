@@ -7,7 +7,7 @@ the flags with their reasons, and the refusals. A refusal never hides what could
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
@@ -213,6 +213,9 @@ class TwinInput:
         seed: of the virtual population.
         members: size of the ensemble; the program's when None.
         further_models: asked, in this order, when the drugs on record are not all known to ``model``.
+        days: local dates of which ``observations`` hold every reading; readings of other dates only help, and
+            numbers of these dates that they no longer give are withdrawn. None when each date that has a
+            reading is whole.
         distilled: codes whose readings are in ``features`` already; those among ``observations`` are looked at by
             flags and refusals and make no feature.
     """
@@ -228,6 +231,7 @@ class TwinInput:
     seed: int = 1
     members: int | None = None
     further_models: tuple[Model, ...] = ()
+    days: frozenset[date] | None = None
     distilled: frozenset[Code] = frozenset()
 
     @property

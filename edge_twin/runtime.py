@@ -11,19 +11,20 @@ import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from edge_twin import codes
 from edge_twin.contract import Dose, Model, Posterior, TwinInput, TwinOutput
 from edge_twin.errors import EdgeTwinError
-from edge_twin.features import Feature
+from edge_twin.features import LOOK_BACK, TREND_INPUTS, Feature
 from edge_twin.features.calendar import day_bounds, local_date
+from edge_twin.features.day import MOTION, NOON, dates_touched
 from edge_twin.features.heart_stream import STREAMED
 from edge_twin.features.windows import WINDOW_NAMES
 from edge_twin.jsonform import output_form
-from edge_twin.observation import DeviceEvent, DeviceEventKind, Observation, Waveform
+from edge_twin.observation import CORRECTED, DeviceEvent, DeviceEventKind, Observation, Waveform
 from edge_twin.program import Program
 from edge_twin.store import FlagChange, Store
 from edge_twin.streaming import Streams
@@ -136,7 +137,7 @@ class Runtime:
         self._queue: asyncio.Queue[Observation | DeviceEvent] = asyncio.Queue(QUEUE_SIZE)
         self._waveforms: Counter[str] = Counter()  # seen and not yet noted in the store
         self._stepping = asyncio.Lock()
-        self._touched: set[datetime] = set()  # starts of local days with readings not yet distilled
+        self._touched: set[date] = set()  # local days with readings not yet distilled
         self._streams = Streams(store, self._zone, LARGEST_LEAD)
 
     async def run(self) -> None:
@@ -165,13 +166,13 @@ class Runtime:
         if self._touched:
             await self._step()
 
-    def _stored_days(self, now: datetime) -> Iterator[datetime]:
-        """Starts of the local days with a reading, from two days before ``now`` on."""
+    def _stored_days(self, now: datetime) -> Iterator[date]:
+        """The local days with a reading, from two days before ``now`` on."""
         moment: datetime | None = now - timedelta(days=2)
         while moment and (moment := self.store.first_time(moment)):
-            start, end = day_bounds(local_date(moment, self._zone), self._zone)
-            yield start
-            moment = end
+            day = local_date(moment, self._zone)
+            yield day
+            moment = day_bounds(day, self._zone)[1]
 
     async def _pump(self, source: Source) -> None:
         failures = 0
@@ -232,7 +233,7 @@ class Runtime:
             self._note_waveforms()
             self._compare(new)
             self._streams.absorb(new, self._clock())
-        self._touched |= {self._day_of(o) for o in new}
+        self._touched |= self._days_touched(new)
         return any(o.code in _PROMPT for o in new) or self._is_new_day(new)
 
     def _note_waveforms(self) -> None:
@@ -254,8 +255,13 @@ class Runtime:
             return bool(new)
         return local_date(self._clock(), self._zone) != local_date(self.last.now, self._zone)
 
-    def _day_of(self, observation: Observation) -> datetime:
-        return day_bounds(local_date(observation.time, self._zone), self._zone)[0]
+    def _days_touched(self, new: Sequence[Observation]) -> set[date]:
+        """Local days whose features these readings may change; an amended result also changes that of the first one."""
+        days = {day for reading in new for day in dates_touched(reading, self._zone)}
+        for reading in new:
+            if "record" in reading.attributes and reading.attributes.get("status") in CORRECTED:
+                days |= {local_date(o.time, self._zone) for o in self.store.observations(code=reading.code)}
+        return days
 
     async def _step(self) -> None:
         """Take the pure step on a worker thread and keep what it says."""
@@ -275,13 +281,12 @@ class Runtime:
             if self._stepped:
                 self._stepped(output)
 
-    def _today(self, now: datetime) -> datetime:
-        return day_bounds(local_date(now, self._zone), self._zone)[0]
-
-    def _input(self, now: datetime, touched: set[datetime]) -> TwinInput:
+    def _input(self, now: datetime, touched: set[date]) -> TwinInput:
         plan = self.plan
-        days = sorted(touched | {self._today(now)})
-        readings = [o for day in days for o in self._day_readings(day)]
+        today = local_date(now, self._zone)
+        days = frozenset(day for day in touched | {today} if day <= today)
+        # Readings of days to come make no feature, but the step says that there are some.
+        readings = [o for day in touched | days for o in self._day_readings(day)]
         readings += self.store.observations(code=plan.program.count.code)
         readings += self.store.observations(since=now - timedelta(days=2), code=codes.BODY_TEMPERATURE)
         readings += self._streams.to_look_at(now)
@@ -297,21 +302,29 @@ class Runtime:
             seed=plan.seed,
             members=plan.members,
             further_models=plan.further_models,
+            days=days,
             distilled=STREAMED,
         )
 
     def _remembered(self, now: datetime) -> tuple[Feature, ...]:
-        """Nights and days of three months, but windows of the last days alone: there are a thousand of those a day."""
-        lasting = self.store.features(now - FEATURE_MEMORY, without=WINDOW_NAMES)
-        return lasting + self.store.features(now - WINDOW_MEMORY, names=WINDOW_NAMES)
+        """Nights and days of three months, but windows of the last days alone: there are a thousand of those a day.
 
-    def _day_readings(self, start: datetime) -> tuple[Observation, ...]:
-        day = local_date(start, self._zone)
-        return self.store.observations(since=start, until=day_bounds(day, self._zone)[1], without=STREAMED)
+        Of older days what trends look back on.
+        """
+        recent = now - FEATURE_MEMORY
+        older = self.store.features(recent - LOOK_BACK, until=recent, names=TREND_INPUTS)
+        lasting = self.store.features(recent, without=WINDOW_NAMES)
+        return older + lasting + self.store.features(now - WINDOW_MEMORY, names=WINDOW_NAMES)
+
+    def _day_readings(self, day: date) -> tuple[Observation, ...]:
+        """Every reading of a local day but those that are streamed, and the motion of the evening before."""
+        start, end = day_bounds(day, self._zone)
+        evening = [o for code in MOTION for o in self.store.observations(since=start - NOON, until=start, code=code)]
+        return (*evening, *self.store.observations(since=start, until=end, without=STREAMED))
 
     def _keep(self, given: TwinInput, output: TwinOutput) -> None:
         with self.store.transaction():
-            self.store.put_features(set(output.features) - set(given.features))
+            self.store.put_features(set(output.features) - set(given.features), output.now)
             self.store.put_forecast(output.now, {**output_form(output), "features": []})
             self._move_flags(output)
             self._note_waveforms()

@@ -21,6 +21,7 @@ from edge_twin import codes
 from edge_twin.contract import Coverage, Flag
 from edge_twin.errors import StoreError
 from edge_twin.features import Feature
+from edge_twin.features.late import is_correction
 from edge_twin.jsonform import canonical, plain
 from edge_twin.observation import DeviceEvent, Observation, Origin, Quality, observe
 
@@ -54,6 +55,18 @@ def m001_first_schema(database: Database) -> None:
             observation TEXT PRIMARY KEY, value REAL NOT NULL, lower REAL NOT NULL, upper REAL NOT NULL,
             made_us INTEGER NOT NULL);
         CREATE TABLE counters(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+    """)
+
+
+@migrations()
+def m002_corrected_features(database: Database) -> None:
+    """When a settled feature was last corrected, and the numbers that corrections replaced."""
+    database.executescript("""
+        ALTER TABLE features ADD COLUMN corrected_us INTEGER;
+        CREATE TABLE superseded_features(
+            name TEXT NOT NULL, start_us INTEGER NOT NULL, version INTEGER NOT NULL, value REAL,
+            count INTEGER NOT NULL, valid_share REAL NOT NULL, reason TEXT NOT NULL, replaced_us INTEGER NOT NULL,
+            PRIMARY KEY(name, start_us, version)) WITHOUT ROWID;
     """)
 
 
@@ -160,12 +173,9 @@ class Store:
         high = to_us(until) if until else 2**62
         left_out = {unwanted.name for unwanted in without}
         names = (code.name,) if code else tuple(name for name in codes.names() if name not in left_out)
-        found: list[Observation] = []
-        for name in names:
-            sql = (
-                "SELECT * FROM observations WHERE code = ? AND time_us >= ? AND time_us < ? ORDER BY time_us, sequence"
-            )
-            found += [_observation(row) for row in self.database.query(sql, [name, low, high])]
+        marks = ", ".join("?" * len(names))
+        sql = f"SELECT * FROM observations WHERE code IN ({marks}) AND time_us >= ? AND time_us < ?"  # noqa: S608 - only question marks are put in
+        found = [_observation(row) for row in self.database.query(sql, [*names, low, high])]
         return tuple(sorted(found, key=lambda o: (o.time, o.source, o.code.code, o.sequence)))
 
     def first_observation(
@@ -200,21 +210,49 @@ class Store:
 
     # ---- features -----------------------------------------------------------------------------------
 
-    def put_features(self, features: Iterable[Feature]) -> int:
-        """Keep new and changed features; a changed one supersedes its earlier version and is unsent again."""
-        return sum(self._put_feature(feature) for feature in features)
+    def put_features(self, features: Iterable[Feature], at: datetime | None = None) -> int:
+        """Keep new and changed features; a changed one supersedes its earlier version and is unsent again.
 
-    def _put_feature(self, f: Feature) -> bool:
-        row = (f.name, to_us(f.start), to_us(f.end), f.value, f.unit, f.count, f.valid_share, f.reason)
+        Args:
+            features: of any version; the store numbers its own.
+            at: when they were made, aware UTC. A number of a settled period that they replace is kept beside
+                (:meth:`superseded_features`), and its successor says when it was corrected. None tells neither.
+        """
+        return sum(self._put_feature(feature, at) for feature in features)
+
+    def _put_feature(self, f: Feature, at: datetime | None) -> bool:
+        corrected = None if at is None else self._correct(f, at)
+        row = (f.name, to_us(f.start), to_us(f.end), f.value, f.unit, f.count, f.valid_share, f.reason, corrected)
         sql = """
-            INSERT INTO features(name, start_us, end_us, value, unit, count, valid_share, reason)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+            INSERT INTO features(name, start_us, end_us, value, unit, count, valid_share, reason, corrected_us)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
             ON CONFLICT(name, start_us) DO UPDATE SET end_us=excluded.end_us, value=excluded.value, unit=excluded.unit,
                 count=excluded.count, valid_share=excluded.valid_share, reason=excluded.reason,
-                version=version + 1, sent=0
+                version=version + 1, sent=0, corrected_us=coalesce(excluded.corrected_us, corrected_us)
             WHERE (end_us, value, count, valid_share, reason)
                 IS NOT (excluded.end_us, excluded.value, excluded.count, excluded.valid_share, excluded.reason)"""
         return self.database.execute(sql, row).rowcount == 1
+
+    def _correct(self, later: Feature, at: datetime) -> int | None:
+        """Keep what a correction replaces; its time in microseconds, or None when ``later`` corrects nothing."""
+        sql = "SELECT * FROM features WHERE name = ? AND start_us = ?"
+        key = (later.name, to_us(later.start))
+        for row in self.database.query(sql, key):
+            if is_correction(_feature(row), later, at):
+                kept = (*key, row["version"], row["value"], row["count"], row["valid_share"], row["reason"], to_us(at))
+                self.database.execute("INSERT INTO superseded_features VALUES (?, ?, ?, ?, ?, ?, ?, ?)", kept)
+                return to_us(at)
+        return None
+
+    def superseded_features(self) -> list[dict[str, Any]]:
+        """Numbers of settled periods that late or amended data replaced, by start, name and version.
+
+        Each with ``name``, ``start``, ``version``, ``value``, ``count``, ``valid_share``, ``reason`` and ``replaced``.
+        """
+        rows = self.database.query("SELECT * FROM superseded_features ORDER BY start_us, name, version")
+        return [
+            {**row, "start": from_us(row.pop("start_us")), "replaced": from_us(row.pop("replaced_us"))} for row in rows
+        ]
 
     def features(
         self,
@@ -356,7 +394,7 @@ def _refuse_newer(database: Database) -> None:
     known = {migration.name for migration in migrations.applied(database)} | {
         migration.name for migration in migrations.pending(database)
     }
-    unknown = known - {"m001_first_schema"}
+    unknown = known - {"m001_first_schema", "m002_corrected_features"}
     if unknown:
         raise StoreError(f"the store was written by a newer version ({min(unknown)})", reason="schema_newer")
 
@@ -387,4 +425,6 @@ def _feature(row: dict[str, Any]) -> Feature:
         count=row["count"],
         valid_share=row["valid_share"],
         reason=row["reason"],
+        version=row["version"],
+        corrected=_maybe(row["corrected_us"]),
     )

@@ -40,10 +40,10 @@ class Streams:
         self._heart = HeartStream(zone, date.max)
         self._motion: dict[str, MotionStream] = {}
 
-    def start(self, now: datetime, days: Iterable[datetime]) -> None:
-        """Begin at ``now``; the features of local days that start at ``days`` are made anew from the store."""
+    def start(self, now: datetime, days: Iterable[date]) -> None:
+        """Begin at ``now``; the features of these local days are made anew from the store."""
         self._heart = HeartStream(self._zone, local_date(now, self._zone))
-        self._heart.to_remake |= {local_date(day, self._zone) for day in days}
+        self._heart.to_remake.update(days)
 
     def minutes_of(self, frame: Waveform) -> tuple[Observation, ...]:
         """Minutes of motion that a frame closed; nothing for a waveform that is not acceleration."""
@@ -64,7 +64,7 @@ class Streams:
     def absorb(self, new: Sequence[Observation], now: datetime) -> None:
         """Take what was stored just now, inside the same transaction."""
         present = [reading for reading in new if reading.time <= now + self._lead]
-        self._store.put_features(self._heart.push(present))
+        self._store.put_features(self._heart.push(present), now)
         ahead = {local_date(r.time, self._zone) for r in new if r.time > now + self._lead and r.code in STREAMED}
         self._heart.to_remake |= ahead
 
@@ -73,7 +73,7 @@ class Streams:
         with self._store.transaction():
             for day in sorted(self._heart.to_remake):
                 self._remake(day, now)
-            self._store.put_features(self._heart.summaries())
+            self._store.put_features(self._heart.summaries(), now)
 
     def to_look_at(self, now: datetime) -> Iterator[Observation]:
         """Readings that flags or refusals of a step at ``now`` ask for, though their features are made already."""
@@ -91,7 +91,7 @@ class Streams:
             o for code in HEART_CODES for o in self._store.observations(since=start, until=min(end, limit), code=code)
         ]
         features = self._heart.remake(day, readings) if readings else ()
-        self._store.put_features((*self._superseded(start, end, features), *features))
+        self._store.put_features((*self._superseded(start, end, features), *features), now)
         if any(self._store.first_observation(code, since=max(start, limit), until=end) for code in STREAMED):
             self._heart.to_remake.add(day)
         else:
