@@ -32,6 +32,21 @@ _MICROSECOND = timedelta(microseconds=1)
 _NOTHING_CLOSED = -(2**62)
 
 
+class _Minute:
+    """The places of one minute at the sampling rate that its first frame had; a clock that drifts moves it a little."""
+
+    def __init__(self, period_us: float) -> None:
+        self.period_us = period_us
+        self.samples = np.full((round(_MINUTE_US / period_us), 3), np.nan, dtype=np.float32)
+
+    def put(self, within_us: int, rows: NDArray[np.float64]) -> int:
+        """Fill places from this time of the minute on; returns how many samples the minute took."""
+        place = round(within_us / self.period_us)
+        taken = min(len(rows), len(self.samples) - place)
+        self.samples[place : place + taken] = rows[:taken]
+        return taken
+
+
 class MotionStream:
     """The accelerometer of one device.
 
@@ -46,7 +61,7 @@ class MotionStream:
         self.source = source
         self.counted: Counter[str] = Counter()
         self._period_us = 0.0
-        self._open: dict[int, NDArray[np.float32]] = {}
+        self._open: dict[int, _Minute] = {}
         self._closed = _NOTHING_CLOSED  # last minute that takes no more samples
         self._newest_us = _NOTHING_CLOSED
         self._expected_us = math.nan
@@ -89,36 +104,36 @@ class MotionStream:
         return rows
 
     def _follow_rate(self, period_us: float) -> tuple[Observation, ...]:
-        """A new sampling rate ends the minute; the rest of that minute is not told twice."""
-        if self._period_us and abs(period_us / self._period_us - 1.0) <= RATE_TOLERANCE:
+        """Another sampling rate ends the minute, and the rest of it is not told twice; a small drift is followed."""
+        before, self._period_us = self._period_us, period_us
+        if before and abs(period_us / before - 1.0) <= RATE_TOLERANCE:
             return ()
-        made = self.finish()
-        self.counted["rate_changes"] += self._period_us > 0.0
-        self._period_us, self._expected_us = period_us, math.nan
-        return made
+        self.counted["rate_changes"] += before > 0.0
+        self._expected_us = math.nan
+        return self.finish()
 
     def _place(self, start_us: int, rows: NDArray[np.float64]) -> None:
         """Put samples where their time says; a small jitter of the time stamp is no hole."""
         if abs(start_us - self._expected_us) <= SNAP_US:
             start_us = round(self._expected_us)
         self._expected_us = start_us + len(rows) * self._period_us
-        slots = round(_MINUTE_US / self._period_us)
-        minute, within = divmod(start_us, _MINUTE_US)
-        place = round(within / self._period_us)
         while len(rows):
-            minute, place = (minute + 1, place - slots) if place >= slots else (minute, place)
-            piece, rows = rows[: slots - place], rows[slots - place :]
-            self._fill(minute, place, piece, slots)
-            place += len(piece)
+            minute, within = divmod(start_us, _MINUTE_US)
+            taken = self._fill(minute, within, rows)
+            rows = rows[taken:]
+            # What the minute does not take belongs to the next one, were it by less than half a sample.
+            start_us = max(start_us + round(taken * self._period_us), (minute + 1) * _MINUTE_US)
 
-    def _fill(self, minute: int, place: int, piece: NDArray[np.float64], slots: int) -> None:
+    def _fill(self, minute: int, within_us: int, rows: NDArray[np.float64]) -> int:
         if minute <= self._closed:
-            self.counted["late_samples"] += len(piece)
-            return
+            past = min(len(rows), math.ceil((_MINUTE_US - within_us) / self._period_us))
+            self.counted["late_samples"] += past
+            return past
         if minute not in self._open:
-            self._open[minute] = np.full((slots, 3), np.nan, dtype=np.float32)
-        self._open[minute][place : place + len(piece)] = piece
-        self._newest_us = max(self._newest_us, minute * _MINUTE_US + round((place + len(piece)) * self._period_us))
+            self._open[minute] = _Minute(self._period_us)
+        taken = self._open[minute].put(within_us, rows)
+        self._newest_us = max(self._newest_us, minute * _MINUTE_US + within_us + round(taken * self._period_us))
+        return taken
 
     def _follow_clock(self, frame: Waveform, number: int) -> tuple[Observation, ...]:
         """After a minute of nothing but the past, the device's clock was set back: believe it from here on."""
@@ -142,10 +157,12 @@ class MotionStream:
         self._closed = last
         return tuple(made)
 
-    def _told_of(self, minute: int, samples: NDArray[np.float32]) -> Iterator[Observation]:
+    def _told_of(self, minute: int, held: _Minute) -> Iterator[Observation]:
         before, cadence = self._last_cadence
-        rate_hz = 1e6 / self._period_us
-        measured = measure_minute(samples.astype(np.float64), rate_hz, cadence if before == minute - 1 else math.nan)
+        rate_hz = 1e6 / held.period_us
+        measured = measure_minute(
+            held.samples.astype(np.float64), rate_hz, cadence if before == minute - 1 else math.nan
+        )
         if measured is None:
             self.counted["minutes_with_too_few_samples"] += 1
             return
