@@ -111,6 +111,7 @@ _REGISTRY = (
     Code(CodeSystem.LOCAL, "motion-enmo", "motion_enmo", "m[g]", 0.0, 27_000.0, "assumed"),
     Code(CodeSystem.LOCAL, "motion-angle", "motion_angle", "deg", -90.0, 90.0, "definition"),
     Code(CodeSystem.LOCAL, "motion-spread", "motion_spread", "m[g]", 0.0, 16_000.0, "assumed"),
+    Code(CodeSystem.LOCAL, "motion-respiration", "motion_respiration", "/min", 4.0, 60.0, "assumed"),
     # Vital signs that a person or a monitor reports beside those of the wearables.
     Code(CodeSystem.LOINC, "9279-1", "respiratory_rate", "/min", 2.0, 80.0, "assumed"),
     Code(CodeSystem.LOINC, "3151-8", "oxygen_flow", "L/min", 0.0, 70.0, "assumed"),
@@ -255,6 +256,7 @@ VOC_MASS_CONCENTRATION = _BY_NAME["voc_mass_concentration"]
 MOTION_ENMO = _BY_NAME["motion_enmo"]
 MOTION_ANGLE = _BY_NAME["motion_angle"]
 MOTION_SPREAD = _BY_NAME["motion_spread"]
+MOTION_RESPIRATION = _BY_NAME["motion_respiration"]
 RESPIRATORY_RATE = _BY_NAME["respiratory_rate"]
 OXYGEN_FLOW = _BY_NAME["oxygen_flow"]
 CONSCIOUSNESS = _BY_NAME["consciousness"]
