@@ -142,12 +142,13 @@ def test_the_command_prints_and_draws(
 
     monkeypatch.setattr("edge_twin_app.evaluation.forecast_calibration.study", quick)
     monkeypatch.setattr("edge_twin_app.commands.evaluate_probabilities.FEWEST", 2)
+    monkeypatch.setattr("edge_twin_models.cohorts.GENERATORS", ("ar",))
     asked = ["evaluate", "probabilities", "--patients", "2", "--subjects", "3", "--bootstrap", "100", "--json"]
     assert main([*asked, "--out", str(tmp_path / "o")]) == 0
     document = json.loads(capsys.readouterr().out)
     names = [row["probability"] for row in document["probabilities"]]
     assert names[:3] == ["p_anc_below_0_5, own model", "p_anc_below_0_5, other model", "p_wbc_below_1_0, own model"]
-    assert len(names) == 7
+    assert names[3:] == ["onset, heart rate and steps, ar", "onset, all streams, ar"]
     assert document["p_mismatch"][0]["values"] == 2
     assert document["intervals_of_the_next_count"][0]["truths"] == 2
     assert (tmp_path / "o" / "reliability.png").is_file()
