@@ -155,6 +155,15 @@ def test_the_command_prints_and_draws(
     assert list(json.loads((tmp_path / "o" / "reliability.json").read_text(encoding="utf-8"))) == names
 
 
+def test_one_part_can_be_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["evaluate", "probabilities", "--only", "onsets", "--subjects", "10", "--bootstrap", "100"]
+    assert main(asked) == 0
+    printed = capsys.readouterr().out
+    assert "onset, all streams, state" in printed
+    assert "p_anc" not in printed
+    assert "chance alone gives an ECE up to" in printed
+
+
 @pytest.mark.parametrize("wrong", [["--patients", "9"], ["--subjects", "0"], ["--seed", "-1"], ["--bootstrap", "99"]])
 def test_too_few_people_are_refused(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", "probabilities", *wrong]) != 0

@@ -60,6 +60,7 @@ def _curve(panel: Axes, pairs: Pairs, table: Sequence[Mapping[str, float]], top:
 def _counts(panel: Axes, pairs: Pairs, top: float) -> None:
     panel.hist(pairs.probability, bins=list(np.linspace(0, top, 2 * BINS + 1)), color=ACCENT)
     panel.set(xlim=(0, 1.02 * top), yscale="log", xlabel="probability said", ylabel="pairs")
+    panel.set_ylim(bottom=0.7)
     panel.yaxis.set_major_formatter("{x:g}")
     panel.yaxis.set_minor_formatter(NullFormatter())
     panel.spines[["top", "right"]].set_visible(False)
