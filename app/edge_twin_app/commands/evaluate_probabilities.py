@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
     """Simulate, forecast, count and print.
 
     Raises:
-        AppError: ``bad_option``.
+        AppError: ``bad_option``, ``unwritable``.
     """
     if min(options.patients, options.subjects) < FEWEST or options.bootstrap < FEWEST_RESAMPLES or options.seed < 0:
         raise AppError(
@@ -99,7 +99,10 @@ def _save(sets: list[Pairs], folder: Path, draws: tuple[int, int]) -> None:
 
     picture = save_reliability(sets, folder / "reliability.png", *draws)
     tables = {pairs.name: reliability_table(pairs, *draws) for pairs in sets}
-    (folder / "reliability.json").write_text(json.dumps(tables, indent=1) + "\n", encoding="utf-8")
+    try:
+        (folder / "reliability.json").write_text(json.dumps(tables, indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise AppError(f"{folder} cannot be written: {error}", reason="unwritable") from error
     sys.stderr.write(f"picture: {picture}\n")
 
 
