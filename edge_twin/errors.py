@@ -11,6 +11,7 @@ machine-readable ``reason`` so that refusals can be counted without parsing sent
     ├── BundleError        a reduced model that cannot be trusted or run
     ├── ProgramError       a disease program that is not well formed
     ├── FlagError          a flag that states what it must not
+    ├── LifeError          an act on a flag that its life cycle refuses
     └── WordingError       a catalogue of sentences that cannot be read
 """
 
@@ -56,6 +57,10 @@ class ProgramError(EdgeTwinError):
 
 class FlagError(EdgeTwinError):
     """A flag that states what it must not, such as a grade without the version of its criteria."""
+
+
+class LifeError(EdgeTwinError):
+    """An act on a flag that its life cycle refuses, such as a snooze of what needs a call now."""
 
 
 class WordingError(EdgeTwinError):

@@ -168,7 +168,7 @@ async def test_fhir_counts_reach_the_twin_and_its_flag_and_state_leave(tmp_path:
     plan = Plan("UTC", told.program, MODEL, told.template.doses, members=100)
     clock = _Fixed(moment)
     await Runtime(store, plan, [Laboratory(counts)], clock=clock, outlet=OutboxOutlet(outbox)).run()
-    kinds = {form["kind"] for form in store.flag_history()}
+    kinds = {life.form["kind"] for life in store.flags.all()}
     store.close()
     assert {FlagKind.LEUKOCYTES_LOW, FlagKind.LEUKOPENIA_FORECAST} <= kinds
     records = [record for body in outbox.bodies for record in decode_batch(body)[1]]

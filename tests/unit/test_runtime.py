@@ -109,13 +109,13 @@ async def test_hz_flag_01_it_goes_up_comes_down_and_both_leave(store: Store, pla
     clock, outlet = Clock(), Collecting()
     hot = temperature(38.5, START)
     await Runtime(store, plan, [Listed("thermometer", [hot])], clock=clock, outlet=outlet).run()
-    assert FlagKind.FEVER in store.active_flags()
+    assert FlagKind.FEVER in {life.kind for life in store.flags.lives().up}
     clock.now += timedelta(days=2)
     cool = temperature(36.5, clock.now)
     await Runtime(store, plan, [Listed("thermometer", [cool])], clock=clock, outlet=outlet).run()
-    assert FlagKind.FEVER not in store.active_flags()
+    assert FlagKind.FEVER not in {life.kind for life in store.flags.lives().up}
     changes = [c for outgoing in outlet.taken for c in outgoing.flags if c.form["kind"] == FlagKind.FEVER]
-    assert [change.withdrawn is None for change in changes] == [True, False]
+    assert [change.closed is None for change in changes] == [True, False]
 
 
 async def test_hz_sync_03_a_refusing_outlet_loses_nothing(store: Store, plan: Plan, temperature: Maker) -> None:
@@ -206,9 +206,9 @@ async def test_the_clock_alone_calls_for_a_step_when_a_second_reading_is_overdue
 
     looping = Runtime(store, plan, [Waiting("thermometer", [])], clock=clock, tick_seconds=0.02)
     running = asyncio.create_task(looping.run())
-    while FlagKind.FEVER not in store.active_flags():
+    while FlagKind.FEVER not in {life.kind for life in store.flags.lives().up}:
         assert not running.done()
         await asyncio.sleep(0.02)
     overdue.set()
     await running
-    assert FlagKind.FEVER_REPEAT not in store.active_flags()
+    assert FlagKind.FEVER_REPEAT not in {life.kind for life in store.flags.lives().up}
