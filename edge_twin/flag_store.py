@@ -16,20 +16,13 @@ from sqlite_utils import Database
 
 from edge_twin.deadman import Heartbeat
 from edge_twin.flag import Urgency
+from edge_twin.flag_reading import earlier_urgency
 from edge_twin.flags.alarm_rules import Level
 from edge_twin.flags.life import Act, Due, Event, Life, LifeState, Lives, Silence, Step
 from edge_twin.jsonform import canonical
 from edge_twin.store_times import from_us, maybe_time, maybe_us, to_us
 
 COUNTED = timedelta(days=366)  # alerts that a budget may still count; no window is longer
-
-# Urgencies of the first schema, and of flag records of version 1, in today's words.
-EARLIER_URGENCIES: Mapping[str, Urgency] = {
-    "urgent": Urgency.NOW,
-    "soon": Urgency.TODAY,
-    "attention": Urgency.TODAY,
-}
-_EARLIER_KINDS: Mapping[tuple[str, str], Urgency] = {("forecast_mismatch", "attention"): Urgency.THIS_WEEK}
 
 _TIMES = frozenset(("alerted", "last_alert", "acknowledged", "snoozed_until", "delivered", "seen"))
 _WORDS: Mapping[str, type[Due | Silence | Urgency | Level]] = {
@@ -75,7 +68,7 @@ def _carry_over(database: Database, row: Mapping[str, Any]) -> None:
     """A row of the first schema as a life with its events."""
     old = json.loads(row["body"])
     kind, word = row["kind"], row["urgency"]
-    urgency = _EARLIER_KINDS.get((kind, word)) or EARLIER_URGENCIES.get(word) or Urgency(word)
+    urgency = earlier_urgency(kind, word)
     body = canonical(_earlier_form(old, urgency)).decode()
     closed, version = row["withdrawn_us"], 1 if row["withdrawn_us"] is None else 2
     state = LifeState.RAISED if closed is None else LifeState.RESOLVED

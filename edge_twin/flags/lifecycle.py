@@ -163,8 +163,8 @@ class _Walk:
             self._raise(key, form)
         elif life.is_open:
             self._stand(life, form)
-        elif life.state is LifeState.SUPERSEDED and self._stronger(life, flag.urgency):
-            self._touch(life)
+        elif life.state is LifeState.SUPERSEDED and (stronger := self._stronger(life, flag.urgency)):
+            self._stay_under(life, stronger)
         elif self._now - max(life.held, life.closed or life.held) > self._rules.span("alarm_reopen", "within_hours"):
             self._raise(key, form)
         else:
@@ -201,6 +201,12 @@ class _Walk:
         for life in self.lives.up:
             if stronger := self._stronger(life, life.urgency):
                 self._add(life, Act.SUPERSEDED, detail=stronger.key)
+
+    def _stay_under(self, life: Life, stronger: Life) -> None:
+        """A weaker flag still holds; it names the stronger one that is up now."""
+        if life.superseded_by != stronger.key:
+            self._add(life, Act.SUPERSEDED, detail=stronger.key)
+        self._touch(self.lives.by_key[life.key])
 
     def _stronger(self, life: Life, urgency: Urgency) -> Life | None:
         if urgency is Urgency.NOW:

@@ -246,6 +246,15 @@ def test_hz_alarm_04_the_weaker_gives_way_and_comes_back(course: Course, weaker:
     assert course.acts(weaker.key).count("reopened") == 1
 
 
+def test_the_stronger_one_that_is_up_is_named(course: Course) -> None:
+    score = flag(FlagKind.EARLY_WARNING_SCORE)
+    first, second = (flag(FlagKind.SEPSIS_SCREEN, Urgency.NOW, topic=topic) for topic in ("a", "b"))
+    course.step(NOW, score, first)
+    course.step(NOW + HOUR, score, second)
+    assert course.life(score.key).superseded_by == second.key
+    assert course.life(score.key).state is LifeState.SUPERSEDED
+
+
 def test_call_now_is_never_replaced(course: Course) -> None:
     score, screen = flag(FlagKind.EARLY_WARNING_SCORE, Urgency.NOW), flag(FlagKind.SEPSIS_SCREEN, Urgency.NOW)
     course.step(NOW, score, screen)
@@ -343,7 +352,7 @@ def test_hz_alarm_06_a_snooze_has_limits(
 
 @pytest.mark.parametrize(("at", "woken"), [(12 * HOUR - MINUTE, False), (12 * HOUR, True), (-MINUTE, True)])
 def test_a_snooze_ends_with_a_reminder_also_when_the_clock_was_set_back(
-    course: Course, at: timedelta, woken: bool
+    course: Course, at: timedelta, *, woken: bool
 ) -> None:
     course.step(NOW, COUNT)
     course.take(snooze(course.lives, 1, NOW, RULES, who="A. Nurse", length=12 * HOUR))
@@ -359,7 +368,7 @@ def test_a_snooze_does_not_outlast_a_rise_to_call_now(course: Course) -> None:
 
 @pytest.mark.parametrize(("after", "lapsed"), [(12 * HOUR - MINUTE, False), (12 * HOUR, True)])
 def test_a_standing_call_now_is_told_again_after_an_old_acknowledgement(
-    course: Course, after: timedelta, lapsed: bool
+    course: Course, after: timedelta, *, lapsed: bool
 ) -> None:
     course.step(NOW, FEVER)
     course.take(acknowledge(course.lives, 1, "A. Nurse", NOW))
@@ -382,8 +391,8 @@ def test_a_standing_call_now_is_told_again_after_an_old_acknowledgement(
     ids=lambda value: value.key if isinstance(value, Flag) else str(value),
 )
 @pytest.mark.parametrize(("seconds", "reached"), [(-1, False), (0, True), (1, True)], ids=["below", "at", "above"])
-def test_hz_alarm_07_what_nobody_answers_climbs(  # noqa: PLR0913, PLR0917 - a table of deadlines
-    course: Course, example: Flag, level: Level, minutes: int, seconds: int, reached: bool
+def test_hz_alarm_07_what_nobody_answers_climbs(  # noqa: PLR0913 - a table of deadlines
+    course: Course, example: Flag, level: Level, minutes: int, seconds: int, *, reached: bool
 ) -> None:
     course.step(NOW, example)
     climbed = course.tick(NOW + minutes * MINUTE + timedelta(seconds=seconds))

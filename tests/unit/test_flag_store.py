@@ -140,11 +140,8 @@ def test_an_old_sentence_is_a_message_of_one_argument(old_file: Path) -> None:
 def comparable(lives: Lives, key: str) -> dict[str, object]:
     """A life without what is not part of the history."""
     life = lives.by_key[key]
-    form = json.loads(json.dumps(life.form))
-    return {
-        name: value for name, value in {**{n: getattr(life, n) for n in life.__dataclass_fields__}, "form": form}.items()
-        if name not in {"held", "peak_held"}
-    }  # fmt: skip
+    values = {name: getattr(life, name) for name in life.__dataclass_fields__ if name not in {"held", "peak_held"}}
+    return {**values, "form": json.loads(json.dumps(life.form))}
 
 
 def keep(store: Store, step: Step, before: Lives) -> Lives:
