@@ -1,0 +1,149 @@
+"""``edge-twin flags``: the flags of a device on a box without a console: list, acknowledge, snooze."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from edge_twin.flags.alarm_rules import AlarmRules, alarm_rules
+from edge_twin.flags.life import Life, Lives, Step
+from edge_twin.flags.lifecycle import acknowledge, snooze
+from edge_twin.flags.whereabouts import escalation, whereabouts
+from edge_twin.jsonform import plain
+from edge_twin.store import Store
+from edge_twin_app.device import system_clock
+from edge_twin_app.errors import AppError
+
+if TYPE_CHECKING:
+    from edge_twin_app.commands.types import Subparsers
+
+
+def add_to(commands: Subparsers) -> None:
+    """Declare the command."""
+    top = commands.add_parser("flags", help="flags of a device: list, acknowledge, snooze")
+    actions = top.add_subparsers(dest="action", required=True, metavar="ACTION")
+    listing = actions.add_parser("list", help="flags that are up, their sentences, and what would change them")
+    listing.add_argument("--all", action="store_true", help="those that came down as well")
+    listing.add_argument("--json", action="store_true", help="rows as JSON")
+    listing.set_defaults(run=_list)
+    answering = actions.add_parser("acknowledge", help="take note of a flag by name")
+    answering.set_defaults(run=_acknowledge)
+    snoozing = actions.add_parser("snooze", help="silence a flag for some hours; never one that needs a call now")
+    snoozing.add_argument("--hours", type=positive, required=True, help="for how long")
+    snoozing.set_defaults(run=_snooze)
+    for parser in (answering, snoozing):
+        parser.add_argument("number", type=int, help="of the flag, as listed")
+        parser.add_argument("--by", required=True, metavar="NAME", help="who does it")
+    for parser in (listing, answering, snoozing):
+        parser.add_argument("--store", type=Path, required=True, help="database file of the device")
+        parser.add_argument("--time-zone", type=ZoneInfo, default=ZoneInfo("UTC"), help="IANA zone of the patient")
+
+
+def positive(text: str) -> float:
+    """A finite number above 0."""
+    number = float(text)
+    if not 0.0 < number < LARGEST:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
+    return number
+
+
+def _open(path: Path) -> Store:
+    if not path.exists():
+        raise AppError(f"there is no store {path}", reason="no_store")
+    return Store(path)
+
+
+def _list(options: argparse.Namespace) -> int:
+    with closing(_open(options.store)) as store:
+        now = system_clock()
+        shown = store.flags.all() if options.all else store.flags.lives().up
+        rules = alarm_rules()
+        alerts = store.flags.alerts(now - rules.budget_window, now)
+    if options.json:
+        document = {"rows": [_row(life, options.time_zone) for life in shown], "alerts": alerts}
+        sys.stdout.write(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    else:
+        sys.stdout.write("".join(_said(life, options.time_zone) for life in shown))
+        sys.stdout.write(_load(alerts, rules) if shown else f"{_NOTHING_UP}\n{_load(alerts, rules)}")
+    return 0
+
+
+LARGEST = 1e6  # hours or seconds that an argument may ask for
+_NOTHING_UP = "No warning signs in what was recorded. If you feel unwell, call."
+
+
+def _row(life: Life, zone: ZoneInfo) -> dict[str, Any]:
+    escalated = escalation(life, zone)
+    facts = {
+        "id": life.id,
+        "key": life.key,
+        "urgency": life.shown_urgency,
+        "state": life.state,
+        "version": life.version,
+        "raised": life.raised,
+        "closed": life.closed,
+        "acknowledged_by": life.acknowledged_by,
+        "acknowledged": life.acknowledged,
+        "snoozed_until": life.snoozed_until,
+        "silenced": life.silenced,
+        "superseded_by": life.superseded_by,
+        "whereabouts": whereabouts(life, zone).text,
+        "escalation": escalated.text if escalated else "",
+    }
+    return {**{name: plain(value) for name, value in facts.items()}, **dict(_sentences(life))}
+
+
+def _sentences(life: Life) -> Iterator[tuple[str, str]]:
+    for part in ("action", "reason", "clinician", "would_change", "limits", "data_quality"):
+        yield part, life.form[part]
+
+
+def _said(life: Life, zone: ZoneInfo) -> str:
+    raised = f"{life.raised.astimezone(zone):%Y-%m-%d %H:%M}"
+    lines = [f"{life.id:>4}  {life.shown_urgency:<9} {_state(life, zone)}  {life.key}, raised {raised}"]
+    lines += [f"      {name.replace('_', ' ')}: {text}" for name, text in _sentences(life) if text]
+    escalated = escalation(life, zone)
+    lines += [f"      {said.text}" for said in (whereabouts(life, zone), escalated) if said]
+    return "\n".join(lines) + "\n\n"
+
+
+def _state(life: Life, zone: ZoneInfo) -> str:
+    if life.snoozed_until:
+        return f"{life.state} until {life.snoozed_until.astimezone(zone):%Y-%m-%d %H:%M}"
+    who = f" by {life.acknowledged_by}" if life.acknowledged_by else ""
+    return f"{life.state}{who}"
+
+
+def _load(alerts: dict[str, int], rules: AlarmRules) -> str:
+    """How loud the device was, against the budget."""
+    weeks = rules.value("alarm_budget", "window_weeks")
+    counts = ", ".join(f"{name} {number}" for name, number in alerts.items()) or "none"
+    return f"alerts of the last {weeks:g} weeks: {counts}; budget {rules.allowance} of the class budgeted\n"
+
+
+def _acknowledge(options: argparse.Namespace) -> int:
+    return _act(options, lambda lives, now: acknowledge(lives, options.number, options.by, now))
+
+
+def _snooze(options: argparse.Namespace) -> int:
+    length, rules = timedelta(hours=options.hours), alarm_rules()
+    return _act(options, lambda lives, now: snooze(lives, options.number, now, rules, who=options.by, length=length))
+
+
+def _act(options: argparse.Namespace, act: Callable[[Lives, datetime], Step]) -> int:
+    """One act of a person, in one transaction; a refusal comes out as a typed error and changes nothing."""
+    with closing(_open(options.store)) as store:
+        with store.transaction():
+            before = store.flags.lives()
+            step = act(before, system_clock())
+            store.flags.keep(before, step)
+        (event,) = step.events
+        sys.stdout.write(_said(step.lives.by_key[event.key], options.time_zone))
+    return 0
