@@ -59,6 +59,8 @@ _SECOND_SCHEMA = (
         n INTEGER PRIMARY KEY, flag INTEGER NOT NULL, key TEXT NOT NULL, act TEXT NOT NULL, at_us INTEGER NOT NULL,
         by TEXT NOT NULL, detail TEXT NOT NULL, until_us INTEGER, body TEXT)""",
     "CREATE INDEX flag_events_by_act ON flag_events(act, at_us)",
+    """CREATE TABLE flag_messages(
+        flag INTEGER NOT NULL, version INTEGER NOT NULL, message TEXT NOT NULL, PRIMARY KEY(flag, version))""",
     """CREATE TABLE heartbeat(
         id INTEGER PRIMARY KEY CHECK(id = 1), step_us INTEGER NOT NULL, expected_us INTEGER NOT NULL)""",
 )
@@ -186,6 +188,21 @@ class FlagStore:
             AND at_us < ? GROUP BY detail ORDER BY detail"""
         rows = self._database.query(sql, [to_us(since), to_us(until)])
         return {row["detail"]: row["n"] for row in rows}
+
+    # ---- on their way to the clinic -----------------------------------------------------------------
+
+    def note_message(self, flag: int, version: int, message: str) -> None:
+        """Remember which message carries a version of a flag, until it is known to have arrived."""
+        self._database.execute("INSERT OR REPLACE INTO flag_messages VALUES (?, ?, ?)", (flag, version, message))
+
+    def messages(self) -> tuple[tuple[int, int, str], ...]:
+        """Flag, version and message of everything that is not known to have arrived, oldest first."""
+        rows = self._database.query("SELECT * FROM flag_messages ORDER BY flag, version")
+        return tuple((row["flag"], row["version"], row["message"]) for row in rows)
+
+    def forget_message(self, flag: int, version: int) -> None:
+        """It arrived."""
+        self._database.execute("DELETE FROM flag_messages WHERE flag = ? AND version = ?", (flag, version))
 
     # ---- the runtime's heartbeat --------------------------------------------------------------------
 

@@ -12,19 +12,19 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 from zoneinfo import ZoneInfo
 
 from edge_twin import codes
 from edge_twin.contract import Dose, Model, Posterior, TwinInput, TwinOutput
 from edge_twin.deadman import Heartbeat, check
-from edge_twin.errors import EdgeTwinError, StoreError
+from edge_twin.errors import EdgeTwinError, LifeError, StoreError
 from edge_twin.features import Feature
 from edge_twin.features.calendar import day_bounds, local_date
 from edge_twin.flag import Flag
 from edge_twin.flags.alarm_rules import alarm_rules
 from edge_twin.flags.life import Life, Lives, Step
-from edge_twin.flags.lifecycle import follow, tick
+from edge_twin.flags.lifecycle import deliver, follow, tick
 from edge_twin.jsonform import output_form
 from edge_twin.observation import DeviceEvent, DeviceEventKind, Observation, Waveform
 from edge_twin.program import Program
@@ -75,6 +75,14 @@ class Outlet(Protocol):
         Raises:
             EdgeTwinError: when it cannot be queued; the features stay unsent and are offered again.
         """
+
+
+@runtime_checkable
+class Confirming(Protocol):
+    """An outlet that learns what arrived."""
+
+    def confirmed(self) -> Sequence[tuple[int, int]]:
+        """Number and version of every flag that the centre has confirmed since the last call, oldest first."""
 
 
 @dataclass(frozen=True)
@@ -217,6 +225,7 @@ class Runtime:
         """What the clock alone calls for between two steps: ended snoozes, missing answers."""
         try:
             with self.store.transaction():
+                self._confirm(now)
                 if self._move(lambda lives: tick(lives, now, self._alarms)):
                     self._hand_over(now, None)
         except StoreError as error:  # tried again with the next tick; a step that meets it ends the runtime
@@ -304,6 +313,7 @@ class Runtime:
         with self.store.transaction():
             self.store.put_features(set(output.features) - set(given.features))
             self.store.put_forecast(output.now, {**output_form(output), "features": []})
+            self._confirm(output.now)
             self._move_flags(output)
             self._note_waveforms()
             self._hand_over(output.now, self._daily_posterior(output))
@@ -315,6 +325,18 @@ class Runtime:
         """What people see of the flags that hold now (edge_twin/flags/lifecycle.py)."""
         holding = output.flags if self._outage is None else (*output.flags, self._outage)
         self._move(lambda lives: follow(lives, holding, output.now, self._alarms))
+
+    def _confirm(self, now: datetime) -> None:
+        """Note which flags the clinic's system has confirmed."""
+        confirmed: Sequence[tuple[int, int]] = ()
+        if isinstance(self._outlet, Confirming):
+            confirmed = self._outlet.confirmed()
+        for number, version in confirmed:
+            before = self.store.flags.lives()
+            try:
+                self.store.flags.keep(before, deliver(before, number, version, now))
+            except LifeError:  # a newer flag of the same key has taken its place; this one is history
+                self.store.count("flag_confirmed_late")
 
     def _move(self, move: Callable[[Lives], Step]) -> bool:
         """Move the flags within the open transaction; returns whether anything happened."""
@@ -366,4 +388,4 @@ async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-__all__ = ["Item", "Outgoing", "Outlet", "Plan", "Runtime", "Source"]
+__all__ = ["Confirming", "Item", "Outgoing", "Outlet", "Plan", "Runtime", "Source"]

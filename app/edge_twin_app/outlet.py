@@ -10,6 +10,7 @@ from edge_twin.contract import Posterior
 from edge_twin.features import Feature
 from edge_twin.flag import CtcaeTerm, CtcaeVersion, Evidence
 from edge_twin.flag_reading import read_messages
+from edge_twin.flag_store import FlagStore
 from edge_twin.flags.life import Life
 from edge_twin.observation import Origin
 from edge_twin.runtime import Outgoing
@@ -27,15 +28,31 @@ class OutboxOutlet:
 
     Args:
         outbox: on the store's connection.
+        flags: of the store, to remember which message carries which flag.
     """
 
-    def __init__(self, outbox: Outbox) -> None:
+    def __init__(self, outbox: Outbox, flags: FlagStore) -> None:
         self._outbox = outbox
+        self._flags = flags
 
     def put(self, outgoing: Outgoing) -> None:
         """Alerts first, then features, then the state; see :class:`edge_twin.runtime.Outlet`."""
         for stream, schema, records in _batches(outgoing):
-            self._outbox.enqueue(stream, schema, encode_batch(schema, records), outgoing.now)
+            row = self._outbox.enqueue(stream, schema, encode_batch(schema, records), outgoing.now)
+            for record in records:
+                if isinstance(record, FlagStateRecord):
+                    self._flags.note_message(int(record.id), record.version, "/".join(map(str, row)))
+
+    def confirmed(self) -> Sequence[tuple[int, int]]:
+        """Flags whose message the centre has acknowledged: it left the outbox; a refused one stays in it."""
+        arrived = [(flag, version) for flag, version, message in self._flags.messages() if not self._waits(message)]
+        for flag, version in arrived:
+            self._flags.forget_message(flag, version)
+        return arrived
+
+    def _waits(self, message: str) -> bool:
+        epoch, stream, seq = map(int, message.split("/"))
+        return self._outbox.holds((epoch, stream, seq))
 
 
 def _batches(outgoing: Outgoing) -> Iterator[tuple[Stream, Schema, list[Record]]]:

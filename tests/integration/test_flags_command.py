@@ -99,7 +99,9 @@ def test_hours_are_a_number_above_zero(flags: Command, hours: str) -> None:
 def test_nothing_up_reassures_nobody(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Store(tmp_path / "empty.db").close()
     assert main(["flags", "list", "--store", str(tmp_path / "empty.db")]) == 0
-    assert "No warning signs in what was recorded. If you feel unwell, call." in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "No warning signs in what was recorded. If you feel unwell, call." in said
+    assert said.startswith("This phone has not looked at your data yet. Do not wait for this phone")
 
 
 def test_no_store_is_made_by_looking(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -432,7 +432,9 @@ def test_hz_alarm_08_who_knows_is_never_blurred(course: Course) -> None:
 
     assert said() == "Only on this phone: your clinic does not know of this."
     course.take(deliver(course.lives, 1, 1, NOW + MINUTE))
-    assert said() == "Delivered to your clinic at 09:01 on 2026-03-02; no record that anybody has looked at it."
+    assert (
+        said() == "Delivered to your clinic, confirmed by 09:01 on 2026-03-02; no record that anybody has looked at it."
+    )
     course.take(see(course.lives, 1, "A. Nurse", 1, NOW + 2 * MINUTE))
     assert said() == "Seen by A. Nurse at 09:02 on 2026-03-02."
     course.step(NOW + 2 * HOUR, flag(FlagKind.NEUTROPHILS_LOW, Urgency.NOW))
@@ -440,9 +442,9 @@ def test_hz_alarm_08_who_knows_is_never_blurred(course: Course) -> None:
         "An older state of this was seen by A. Nurse at 09:02 on 2026-03-02; what changed since has not been seen."
     )
     course.take(deliver(course.lives, 1, course.life(COUNT.key).version, NOW + 3 * HOUR))
-    assert said().startswith("Delivered to your clinic at 12:00")
+    assert said().startswith("Delivered to your clinic, confirmed by 12:00")
     course.step(NOW + 5 * HOUR)
-    assert said().startswith("Your clinic has an older state of this, delivered at 12:00")
+    assert said().startswith("Your clinic has an older state of this, confirmed by 12:00")
 
 
 def test_the_events_alone_give_the_state(course: Course) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+from edge_twin.deadman import check
 from edge_twin.flags.alarm_rules import AlarmRules, alarm_rules
 from edge_twin.flags.life import Life, Lives, Step
 from edge_twin.flags.lifecycle import acknowledge, snooze
@@ -66,10 +67,13 @@ def _list(options: argparse.Namespace) -> int:
         shown = store.flags.all() if options.all else store.flags.lives().up
         rules = alarm_rules()
         alerts = store.flags.alerts(now - rules.budget_window, now)
+        stopped = check(store.flags.heartbeat(), now, options.time_zone, rules)
     if options.json:
-        document = {"rows": [_row(life, options.time_zone) for life in shown], "alerts": alerts}
+        rows = [_row(life, options.time_zone) for life in shown]
+        document = {"rows": rows, "alerts": alerts, "runtime_stopped": stopped.reason if stopped else None}
         sys.stdout.write(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
     else:
+        sys.stdout.write(f"{stopped.reason} {stopped.action}\n\n" if stopped else "")
         sys.stdout.write("".join(_said(life, options.time_zone) for life in shown))
         sys.stdout.write(_load(alerts, rules) if shown else f"{_NOTHING_UP}\n{_load(alerts, rules)}")
     return 0
