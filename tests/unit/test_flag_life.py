@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -14,7 +15,7 @@ from edge_twin.flags.life import Act, Event, Life, LifeState, Lives, Silence, St
 from edge_twin.flags.lifecycle import acknowledge, deliver, follow, see, snooze, tick
 from edge_twin.flags.whereabouts import escalation, whereabouts
 from edge_twin.observation import Origin
-from edge_twin.program import load_program
+from edge_twin.program import Threshold, load_program
 from edge_twin.wording import say
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -468,6 +469,10 @@ def test_every_threshold_has_a_mark_and_a_source() -> None:
 
 def test_a_program_may_state_its_own_and_keeps_the_rest() -> None:
     program = load_program("neutropenia")
+    shorter = {"alarm_snooze": {"longest_hours": Threshold(1.0, "C", "a site's plan")}}
+    own = alarm_rules(replace(program, thresholds={**program.thresholds, **shorter}))
+    assert own.value("alarm_snooze", "longest_hours") == 1.0
+    assert own.value("alarm_snooze", "most_times") == alarm_rules(program).value("alarm_snooze", "most_times") == 2.0
     assert alarm_rules(program).value("alarm_snooze", "longest_hours") == 12.0
 
 

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from edge_twin.deadman import check
-from edge_twin.flags.alarm_rules import AlarmRules, alarm_rules
+from edge_twin.flags.alarm_rules import AlarmRules
 from edge_twin.flags.life import Life, Lives, Step
 from edge_twin.flags.lifecycle import acknowledge, snooze
 from edge_twin.flags.whereabouts import escalation, whereabouts
 from edge_twin.jsonform import plain
 from edge_twin.store import Store
+from edge_twin_app.commands.place import Place, add_place, place_of, positive
 from edge_twin_app.device import system_clock
 from edge_twin_app.errors import AppError
 
@@ -43,16 +44,7 @@ def add_to(commands: Subparsers) -> None:
         parser.add_argument("number", type=int, help="of the flag, as listed")
         parser.add_argument("--by", required=True, metavar="NAME", help="who does it")
     for parser in (listing, answering, snoozing):
-        parser.add_argument("--store", type=Path, required=True, help="database file of the device")
-        parser.add_argument("--time-zone", type=ZoneInfo, default=ZoneInfo("UTC"), help="IANA zone of the patient")
-
-
-def positive(text: str) -> float:
-    """A finite number above 0."""
-    number = float(text)
-    if not 0.0 < number < LARGEST:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
-    return number
+        add_place(parser)
 
 
 def _open(path: Path) -> Store:
@@ -62,24 +54,22 @@ def _open(path: Path) -> Store:
 
 
 def _list(options: argparse.Namespace) -> int:
-    with closing(_open(options.store)) as store:
-        now = system_clock()
+    place, now = place_of(options), system_clock()
+    with closing(_open(place.store)) as store:
         shown = store.flags.all() if options.all else store.flags.lives().up
-        rules = alarm_rules()
-        alerts = store.flags.alerts(now - rules.budget_window, now)
-        stopped = check(store.flags.heartbeat(), now, options.time_zone, rules)
+        alerts = store.flags.alerts(now - place.rules.budget_window, now)
+        stopped = check(store.flags.heartbeat(), now, place.zone, place.rules)
     if options.json:
-        rows = [_row(life, options.time_zone) for life in shown]
+        rows = [_row(life, place.zone) for life in shown]
         document = {"rows": rows, "alerts": alerts, "runtime_stopped": stopped.reason if stopped else None}
         sys.stdout.write(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
-    else:
-        sys.stdout.write(f"{stopped.reason} {stopped.action}\n\n" if stopped else "")
-        sys.stdout.write("".join(_said(life, options.time_zone) for life in shown))
-        sys.stdout.write(_load(alerts, rules) if shown else f"{_NOTHING_UP}\n{_load(alerts, rules)}")
+        return 0
+    sys.stdout.write(f"{stopped.reason} {stopped.action}\n\n" if stopped else "")
+    sys.stdout.write("".join(_said(life, place.zone) for life in shown) or f"{_NOTHING_UP}\n")
+    sys.stdout.write(_load(alerts, place.rules))
     return 0
 
 
-LARGEST = 1e6  # hours or seconds that an argument may ask for
 _NOTHING_UP = "No warning signs in what was recorded. If you feel unwell, call."
 
 
@@ -133,21 +123,21 @@ def _load(alerts: dict[str, int], rules: AlarmRules) -> str:
 
 
 def _acknowledge(options: argparse.Namespace) -> int:
-    return _act(options, lambda lives, now: acknowledge(lives, options.number, options.by, now))
+    return _act(place_of(options), lambda lives, now: acknowledge(lives, options.number, options.by, now))
 
 
 def _snooze(options: argparse.Namespace) -> int:
-    length, rules = timedelta(hours=options.hours), alarm_rules()
-    return _act(options, lambda lives, now: snooze(lives, options.number, now, rules, who=options.by, length=length))
+    place, number, length = place_of(options), options.number, timedelta(hours=options.hours)
+    return _act(place, lambda lives, now: snooze(lives, number, now, place.rules, who=options.by, length=length))
 
 
-def _act(options: argparse.Namespace, act: Callable[[Lives, datetime], Step]) -> int:
+def _act(place: Place, act: Callable[[Lives, datetime], Step]) -> int:
     """One act of a person, in one transaction; a refusal comes out as a typed error and changes nothing."""
-    with closing(_open(options.store)) as store:
+    with closing(_open(place.store)) as store:
         with store.transaction():
             before = store.flags.lives()
             step = act(before, system_clock())
             store.flags.keep(before, step)
         (event,) = step.events
-        sys.stdout.write(_said(step.lives.by_key[event.key], options.time_zone))
+        sys.stdout.write(_said(step.lives.by_key[event.key], place.zone))
     return 0

@@ -13,18 +13,15 @@ from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
 from edge_twin.deadman import Heartbeat, check
 from edge_twin.errors import ObservationError, StoreError
 from edge_twin.flag import Flag
-from edge_twin.flags.alarm_rules import alarm_rules
 from edge_twin.jsonform import canonical
 from edge_twin.observation import as_utc
 from edge_twin.store_times import from_us
-from edge_twin_app.commands.flags import positive
+from edge_twin_app.commands.place import add_place, place_of, positive
 from edge_twin_app.device import system_clock
-from edge_twin_app.settings import load_settings
 
 if TYPE_CHECKING:
     from edge_twin_app.commands.types import Subparsers
@@ -36,10 +33,7 @@ EVERY_SECONDS = 60.0
 def add_to(commands: Subparsers) -> None:
     """Declare the command."""
     parser = commands.add_parser("watch", help="say when the runtime has stopped; exit status 3 when it has")
-    place = parser.add_mutually_exclusive_group(required=True)
-    place.add_argument("--settings", type=Path, help="settings of a site: its store, program and time zone")
-    place.add_argument("--store", type=Path, help="database file of the device")
-    parser.add_argument("--time-zone", type=ZoneInfo, default=ZoneInfo("UTC"), help="IANA zone, with --store")
+    add_place(parser)
     parser.add_argument("--once", action="store_true", help="look once and end (for a timer)")
     parser.add_argument("--every", type=positive, default=EVERY_SECONDS, metavar="SECONDS", help="between two looks")
     parser.add_argument("--at", type=moment, metavar="TIME", help="judge at this moment instead of now (for a drill)")
@@ -57,13 +51,10 @@ def moment(text: str) -> datetime:
 
 def run(options: argparse.Namespace) -> int:
     """Look once, or until interrupted; a notice is printed when it changes."""
-    settings = load_settings(options.settings) if options.settings else None
-    store = settings.store if settings else options.store
-    zone = ZoneInfo(settings.time_zone) if settings else options.time_zone
-    rules = alarm_rules(settings.program if settings else None)
+    place = place_of(options)
     told: Flag | None = None
     while True:
-        found = check(read_heartbeat(store), options.at or system_clock(), zone, rules)
+        found = check(read_heartbeat(place.store), options.at or system_clock(), place.zone, place.rules)
         if found != told:
             sys.stdout.write(_notice(found, as_json=options.json))
             sys.stdout.flush()
