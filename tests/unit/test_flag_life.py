@@ -10,7 +10,7 @@ import pytest
 
 from edge_twin.errors import LifeError, ProgramError
 from edge_twin.flag import Evidence, Flag, FlagKind, Sentences, Urgency
-from edge_twin.flags.alarm_rules import Level, alarm_rules, read_alarm_rules
+from edge_twin.flags.alarm_rules import AlarmRules, Level, alarm_rules, read_alarm_rules
 from edge_twin.flags.life import Act, Event, Life, LifeState, Lives, Silence, Step, rebuilt
 from edge_twin.flags.lifecycle import acknowledge, deliver, follow, see, snooze, tick
 from edge_twin.flags.whereabouts import escalation, whereabouts
@@ -152,6 +152,25 @@ def test_hz_alarm_03_call_now_is_told_each_time_it_goes_up(course: Course, after
     again = course.step(NOW + HOUR + after, FEVER)
     assert acts(again) in (["reopened", "notified"], ["raised", "notified"])
     assert again[-1].detail == "urgent"
+
+
+def test_no_data_can_silence_a_call_now() -> None:
+    """A site that states a refractory time for "call now" and counts fever against the budget changes nothing."""
+    own = {**RULES.tables, "alarm_refractory": {"now_hours": Threshold(24.0, "C", "a mistake")}}
+    mistaken = AlarmRules(own, RULES.stronger, RULES.requests, frozenset(FlagKind))
+    lives, told = Lives(), 0
+    for n in range(12):
+        lives, events = follow(lives, [FEVER] if n % 2 == 0 else [], NOW + n * 2 * HOUR, mistaken)
+        told += sum(event.act is Act.NOTIFIED for event in events)
+    assert told == 6
+
+
+def test_what_became_more_urgent_is_told_within_the_refractory_time_and_the_reverse_is_not(course: Course) -> None:
+    kind = FlagKind.FORECAST_MISMATCH
+    course.step(NOW, flag(kind, Urgency.THIS_WEEK))
+    assert acts(course.step(NOW + HOUR, flag(kind))) == ["updated", "notified"]
+    course.step(NOW + 4 * HOUR)
+    assert acts(course.step(NOW + 5 * HOUR, flag(kind, Urgency.THIS_WEEK))) == ["reopened", "suppressed"]
 
 
 def test_a_clock_that_was_set_back_neither_resolves_nor_silences(course: Course) -> None:
@@ -406,6 +425,17 @@ def test_an_answer_ends_the_climb(course: Course, example: Flag) -> None:
     course.step(NOW, example)
     course.take(acknowledge(course.lives, 1, "A. Nurse", NOW + MINUTE))
     assert course.tick(NOW + 9 * HOUR) == []
+
+
+@pytest.mark.parametrize("answered", [False, True])
+def test_an_alert_that_nobody_answered_climbs_also_after_the_flag_came_again(course: Course, *, answered: bool) -> None:
+    course.step(NOW, COUNT)
+    if answered:
+        course.take(acknowledge(course.lives, 1, "A. Nurse", NOW + MINUTE))
+    course.step(NOW + 3 * HOUR)
+    course.step(NOW + 4 * HOUR, COUNT)
+    climbed = [event.detail for event in course.tick(NOW + 8 * HOUR)]
+    assert climbed == ([] if answered else ["clinic"])
 
 
 def test_each_level_is_asked_once_and_named(course: Course) -> None:
