@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -137,8 +137,16 @@ class FlagStore:
         for event in step.events:
             self._add(event)
         for key, life in step.lives.by_key.items():
-            if life is not before.by_key.get(key):
+            was = before.by_key.get(key)
+            if was is None or replace(was, held=life.held, peak_held=life.peak_held) != life:
                 self._put(life)
+            elif life is not was:
+                self._touch(life)
+
+    def _touch(self, life: Life) -> None:
+        """It holds on and nothing else: that is what most steps say of most flags."""
+        row = (to_us(life.held), to_us(life.peak_held), life.id)
+        self._database.execute("UPDATE flags SET held_us = ?, peak_held_us = ? WHERE id = ?", row)
 
     def _add(self, event: Event) -> None:
         body = None if event.form is None else canonical(event.form).decode()

@@ -17,8 +17,9 @@ from edge_twin.errors import LifeError
 from edge_twin.flag import Flag, Urgency
 from edge_twin.flags.alarm_rules import AlarmRules, Level
 from edge_twin.flags.life import Act, Alert, Due, Event, Form, Life, LifeState, Lives, Silence, Step
-from edge_twin.jsonform import flag_form
+from edge_twin.jsonform import flag_form, plain
 
+_NEWS = ("probability", "evidence", "bound", "ctcae")  # parts of a flag whose change is a new version
 LONGEST_NAME = 80  # characters of the name of a person who acts
 
 
@@ -158,30 +159,30 @@ class _Walk:
 
     def hold(self, key: str, flag: Flag) -> None:
         """A flag holds now."""
-        life, form = self.lives.by_key.get(key), flag_form(flag)
+        life = self.lives.by_key.get(key)
         if life is None:
-            self._raise(key, form)
+            self._raise(key, flag)
         elif life.is_open:
-            self._stand(life, form)
+            self._stand(life, flag)
         elif life.state is LifeState.SUPERSEDED and (stronger := self._stronger(life, flag.urgency)):
             self._stay_under(life, stronger)
         elif self._now - max(life.held, life.closed or life.held) > self._rules.span("alarm_reopen", "within_hours"):
-            self._raise(key, form)
+            self._raise(key, flag)
         else:
-            self._add(life, Act.REOPENED, form=form)
+            self._add(life, Act.REOPENED, form=flag_form(flag))
 
-    def _raise(self, key: str, form: Form) -> None:
-        event = Event(self.lives.next_id, key, Act.RAISED, self._now, form=form)
+    def _raise(self, key: str, flag: Flag) -> None:
+        event = Event(self.lives.next_id, key, Act.RAISED, self._now, form=flag_form(flag))
         self.lives = self.lives.after(event)
         self.events.append(event)
 
-    def _stand(self, life: Life, form: Form) -> None:
+    def _stand(self, life: Life, flag: Flag) -> None:
         """A flag that is up holds on: with a new version where it says something else."""
-        fell = Urgency(form["urgency"]).rank > life.urgency.rank
+        fell = flag.urgency.rank > life.urgency.rank
         if fell and self._now - life.peak_held < self._rules.hold(life.kind, life.urgency):
             self._touch(life)  # still as urgent as it was shown: an urgency that flickers does not go up and down
-        elif form["urgency"] != life.urgency or self._is_news(life, form):
-            self._add(life, Act.UPDATED, form=form)
+        elif flag.urgency is not life.urgency or self._is_news(life, flag):
+            self._add(life, Act.UPDATED, form=flag_form(flag))
         else:
             self._touch(life, peak=True)
 
@@ -189,10 +190,12 @@ class _Walk:
         peak_held = self._now if peak else life.peak_held
         self.lives = self.lives.with_life(replace(life, held=self._now, peak_held=peak_held))
 
-    def _is_news(self, life: Life, form: Form) -> bool:
-        early = timedelta(0) <= self._now - life.changed < self._rules.span("alarm_update", "quiet_minutes")
+    def _is_news(self, life: Life, flag: Flag) -> bool:
+        if timedelta(0) <= self._now - life.changed < self._rules.span("alarm_update", "quiet_minutes"):
+            return False
+        form = {name: plain(getattr(flag, name)) for name in _NEWS}  # without the sentences, which cost the most
         step = self._rules.value("alarm_update", "probability_step")
-        return not early and (_rests_on(life.form) != _rests_on(form) or _moved(life.form, form, step))
+        return _rests_on(life.form) != _rests_on(form) or _moved(life.form, form, step)
 
     # ---- what replaces what ---------------------------------------------------------------------------
 
@@ -209,9 +212,9 @@ class _Walk:
         self._touch(self.lives.by_key[life.key])
 
     def _stronger(self, life: Life, urgency: Urgency) -> Life | None:
-        if urgency is Urgency.NOW:
-            return None
         kinds = self._rules.stronger.get(life.kind, frozenset())
+        if not kinds or urgency is Urgency.NOW:
+            return None
         over = (one for one in self.lives.up if one.kind in kinds and one.shown_urgency.rank <= urgency.rank)
         return next(over, None)
 
