@@ -98,7 +98,7 @@ def flag_record(life: Life) -> FlagStateRecord:
         horizon=None if horizon is None else timedelta(seconds=horizon),
         closed=life.closed,
         level=life.level,
-        by=life.superseded_by or life.acknowledged_by,
+        by=life.superseded_by or life.closed_by or life.acknowledged_by,
         messages=read_messages(form),
         evidence=tuple(_evidence(row) for row in _newest(form["evidence"])),
         ctcae=tuple(_term(row) for row in form["ctcae"]),

@@ -25,7 +25,7 @@ class LifeState(StrEnum):
     RAISED = "raised"  # up, and nobody has answered
     ACKNOWLEDGED = "acknowledged"  # up, and somebody has taken note
     SNOOZED = "snoozed"  # up, and silent until a stated time
-    RESOLVED = "resolved"  # no longer holds
+    RESOLVED = "resolved"  # no longer holds, or closed by a named person
     SUPERSEDED = "superseded"  # a stronger flag says what it said
 
     @property
@@ -122,7 +122,8 @@ class Life:
         acknowledged, acknowledged_by: last acknowledgement.
         snoozed_until, snoozes: end of the running snooze, and how many there were.
         level: who was asked to react to the last alert.
-        closed, superseded_by: when it came down, and key of the stronger flag if one took its place.
+        closed, closed_by: when it came down, and who closed it; empty when it no longer held.
+        superseded_by: key of the stronger flag, if one took its place.
         delivered, delivered_version: when the clinic's system had confirmed which version.
         seen, seen_by, seen_version: who looked at which version.
     """
@@ -147,6 +148,7 @@ class Life:
     snoozes: int = 0
     level: Level = Level.PATIENT
     closed: datetime | None = None
+    closed_by: str = ""
     superseded_by: str = ""
     delivered: datetime | None = None
     delivered_version: int = 0
@@ -282,8 +284,9 @@ def _anew(urgency: Urgency) -> dict[str, Any]:
 
 def _reopened(_: Life, event: Event) -> dict[str, Any]:
     form = event.form or {}
-    times = {"changed": event.at, "held": event.at, "peak_held": event.at, "closed": None, "superseded_by": ""}
-    return {**times, **_anew(Urgency(form["urgency"])), "form": form}
+    times = {"changed": event.at, "held": event.at, "peak_held": event.at}
+    up = {"closed": None, "closed_by": "", "superseded_by": ""}
+    return {**times, **up, **_anew(Urgency(form["urgency"])), "form": form}
 
 
 def _notified(life: Life, event: Event) -> dict[str, Any]:
@@ -308,7 +311,7 @@ def _again(life: Life, _: Event) -> dict[str, Any]:
 
 def _closed(state: LifeState) -> Callable[[Life, Event], dict[str, Any]]:
     def change(_: Life, event: Event) -> dict[str, Any]:
-        down = {"state": state, "closed": event.at, "superseded_by": event.detail}
+        down = {"state": state, "closed": event.at, "closed_by": event.by, "superseded_by": event.detail}
         return {**down, "due": Due.NOTHING, "silenced": Silence.NONE, "snoozed_until": None}
 
     return change

@@ -83,6 +83,16 @@ def snooze(  # noqa: PLR0913 - who snoozes what, when, for how long, under which
     return _single(lives, Event(life.id, life.key, Act.SNOOZED, now, by=_name(who), until=now + length))
 
 
+def close(lives: Lives, number: int, who: str, now: datetime) -> Step:
+    """A clinician closes a flag; it stays down until it rests on something else or becomes more urgent.
+
+    Raises:
+        LifeError: ``not_found``, ``not_open`` or ``no_name``.
+    """
+    life = _open(lives, number)
+    return _single(lives, Event(life.id, life.key, Act.RESOLVED, now, by=_name(who)))
+
+
 def deliver(lives: Lives, number: int, version: int, now: datetime) -> Step:
     """The clinic's system has confirmed that it stored a version of a flag.
 
@@ -168,6 +178,8 @@ class _Walk:
             self._stay_under(life, stronger)
         elif self._now - max(life.held, life.closed or life.held) > self._rules.span("alarm_reopen", "within_hours"):
             self._raise(key, flag)
+        elif life.closed_by and flag.urgency.rank >= life.urgency.rank and not self._differs(life, flag):
+            self._touch(life)  # a clinician closed just this
         else:
             self._add(life, Act.REOPENED, form=flag_form(flag))
 
@@ -193,6 +205,9 @@ class _Walk:
     def _is_news(self, life: Life, flag: Flag) -> bool:
         if timedelta(0) <= self._now - life.changed < self._rules.span("alarm_update", "quiet_minutes"):
             return False
+        return self._differs(life, flag)
+
+    def _differs(self, life: Life, flag: Flag) -> bool:
         form = {name: plain(getattr(flag, name)) for name in _NEWS}  # without the sentences, which cost the most
         step = self._rules.value("alarm_update", "probability_step")
         return _rests_on(life.form) != _rests_on(form) or _moved(life.form, form, step)

@@ -74,7 +74,7 @@ class FlagStateRecord:
         probability, horizon: of the event, and within what time; None where the flag has none.
         closed: when it came down; None while it is up.
         level: who is asked to react.
-        by: key of the flag that superseded it, or name of the person who acknowledged it; else empty.
+        by: key of the flag that superseded it, or name of who closed or else acknowledged it; else empty.
         messages: sentences by part (:data:`edge_twin.flag_reading.PARTS`).
         evidence: what it rests on.
         ctcae: terms, all of one version.

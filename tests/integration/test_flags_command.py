@@ -65,6 +65,12 @@ def test_an_acknowledgement_by_name(flags: Command) -> None:
     assert "acknowledged by A. Nurse" in flags("list")[1]
 
 
+def test_a_clinician_closes_a_flag(flags: Command) -> None:
+    assert "resolved by Dr. B" in flags("close", "1", "--by", "Dr. B")[1]
+    assert [row["id"] for row in json.loads(flags("list", "--json")[1])["rows"]] == [2]
+    assert "resolved by Dr. B" in flags("list", "--all")[1]
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [

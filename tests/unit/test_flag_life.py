@@ -12,7 +12,7 @@ from edge_twin.errors import LifeError, ProgramError
 from edge_twin.flag import Evidence, Flag, FlagKind, Sentences, Urgency
 from edge_twin.flags.alarm_rules import AlarmRules, Level, alarm_rules, read_alarm_rules
 from edge_twin.flags.life import Act, Event, Life, LifeState, Lives, Silence, Step, rebuilt
-from edge_twin.flags.lifecycle import acknowledge, deliver, follow, see, snooze, tick
+from edge_twin.flags.lifecycle import acknowledge, close, deliver, follow, see, snooze, tick
 from edge_twin.flags.whereabouts import escalation, whereabouts
 from edge_twin.observation import Origin
 from edge_twin.program import Threshold, load_program
@@ -393,6 +393,31 @@ def test_a_standing_call_now_is_told_again_after_an_old_acknowledgement(
     course.step(NOW, FEVER)
     course.take(acknowledge(course.lives, 1, "A. Nurse", NOW))
     assert acts(course.step(NOW + after, FEVER)) == (["lapsed", "notified"] if lapsed else [])
+
+
+def test_hz_alarm_09_a_closed_flag_stays_down_until_there_is_something_new(course: Course) -> None:
+    course.step(NOW, FEVER)
+    course.take(close(course.lives, 1, "Dr. B", NOW + MINUTE))
+    assert (course.life(FEVER.key).state, course.life(FEVER.key).closed_by) == (LifeState.RESOLVED, "Dr. B")
+    for n in range(1, 40):
+        assert course.step(NOW + n * HOUR, FEVER) == []
+    another = flag(FlagKind.FEVER, Urgency.NOW, reading=39.0)
+    assert acts(course.step(NOW + 40 * HOUR, another)) == ["reopened", "notified"]
+    assert course.life(FEVER.key).closed_by == ""
+
+
+def test_a_closed_flag_that_becomes_more_urgent_is_up_again(course: Course) -> None:
+    kind = FlagKind.EARLY_WARNING_SCORE
+    course.step(NOW, flag(kind))
+    course.take(close(course.lives, 1, "Dr. B", NOW + MINUTE))
+    assert course.step(NOW + HOUR, flag(kind)) == []
+    assert acts(course.step(NOW + HOUR, flag(kind, Urgency.NOW))) == ["reopened", "notified"]
+
+
+def test_what_held_no_more_for_a_day_is_new_also_after_it_was_closed(course: Course) -> None:
+    course.step(NOW, COUNT)
+    course.take(close(course.lives, 1, "Dr. B", NOW + MINUTE))
+    assert acts(course.step(NOW + DAY + HOUR, COUNT))[0] == "raised"
 
 
 # ---- nobody reacts --------------------------------------------------------------------------------------

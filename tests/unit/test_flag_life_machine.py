@@ -17,7 +17,7 @@ from edge_twin.errors import LifeError
 from edge_twin.flag import Flag, FlagKind, Urgency
 from edge_twin.flags.alarm_rules import alarm_rules
 from edge_twin.flags.life import Act, Event, LifeState, Lives, Silence, Step, rebuilt
-from edge_twin.flags.lifecycle import acknowledge, deliver, follow, see, snooze, tick
+from edge_twin.flags.lifecycle import acknowledge, close, deliver, follow, see, snooze, tick
 from edge_twin.store import Store
 from tests.unit.test_flag_life import flag
 from tests.unit.test_flag_store import comparable
@@ -91,8 +91,8 @@ class LifeMachine(RuleBasedStateMachine):
         for held in holding:
             life = self.memory.by_key[held.key]
             covered = life.superseded_by and self.memory.by_key[life.superseded_by].is_open
-            assert life.is_open or covered, "a flag that holds is up, or a stronger one that is up says it"
-            if held.urgency is Urgency.NOW:
+            assert life.is_open or covered or life.closed_by, "a flag that holds is up, covered or closed by a person"
+            if held.urgency is Urgency.NOW and not life.closed_by:
                 assert life.is_open, "call now is never replaced"
                 assert life.shown_urgency is Urgency.NOW
                 was = before.by_key.get(held.key)
@@ -114,6 +114,11 @@ class LifeMachine(RuleBasedStateMachine):
         length = timedelta(hours=hours)
         with refused("not_found", "not_open", "urgent", "bad_length", "too_long", "too_often"):
             self.keep(snooze(self.memory, number, self.now, RULES, who="A. Nurse", length=length))
+
+    @rule(number=st.integers(1, 12))
+    def closes(self, number: int) -> None:
+        with refused("not_found", "not_open"):
+            self.keep(close(self.memory, number, "Dr. B", self.now))
 
     @rule(number=st.integers(1, 12), version=st.integers(1, 3))
     def delivers_and_sees(self, number: int, version: int) -> None:

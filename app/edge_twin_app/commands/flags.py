@@ -1,4 +1,4 @@
-"""``edge-twin flags``: the flags of a device on a box without a console: list, acknowledge, snooze."""
+"""``edge-twin flags``: the flags of a device on a box without a console: list, acknowledge, close, snooze."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from edge_twin.deadman import check
 from edge_twin.flags.alarm_rules import AlarmRules
 from edge_twin.flags.life import Life, Lives, Step
-from edge_twin.flags.lifecycle import acknowledge, snooze
+from edge_twin.flags.lifecycle import acknowledge, close, snooze
 from edge_twin.flags.whereabouts import escalation, whereabouts
 from edge_twin.jsonform import plain
 from edge_twin.store import Store
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 def add_to(commands: Subparsers) -> None:
     """Declare the command."""
-    top = commands.add_parser("flags", help="flags of a device: list, acknowledge, snooze")
+    top = commands.add_parser("flags", help="flags of a device: list, acknowledge, close, snooze")
     actions = top.add_subparsers(dest="action", required=True, metavar="ACTION")
     listing = actions.add_parser("list", help="flags that are up, their sentences, and what would change them")
     listing.add_argument("--all", action="store_true", help="those that came down as well")
@@ -37,13 +37,15 @@ def add_to(commands: Subparsers) -> None:
     listing.set_defaults(run=_list)
     answering = actions.add_parser("acknowledge", help="take note of a flag by name")
     answering.set_defaults(run=_acknowledge)
+    ending = actions.add_parser("close", help="a clinician closes a flag, until it rests on something else")
+    ending.set_defaults(run=_close)
     snoozing = actions.add_parser("snooze", help="silence a flag for some hours; never one that needs a call now")
     snoozing.add_argument("--hours", type=positive, required=True, help="for how long")
     snoozing.set_defaults(run=_snooze)
-    for parser in (answering, snoozing):
+    for parser in (answering, ending, snoozing):
         parser.add_argument("number", type=int, help="of the flag, as listed")
         parser.add_argument("--by", required=True, metavar="NAME", help="who does it")
-    for parser in (listing, answering, snoozing):
+    for parser in (listing, answering, ending, snoozing):
         add_place(parser)
 
 
@@ -85,6 +87,7 @@ def _row(life: Life, zone: ZoneInfo) -> dict[str, Any]:
         "closed": life.closed,
         "acknowledged_by": life.acknowledged_by,
         "acknowledged": life.acknowledged,
+        "closed_by": life.closed_by,
         "snoozed_until": life.snoozed_until,
         "silenced": life.silenced,
         "superseded_by": life.superseded_by,
@@ -111,8 +114,8 @@ def _said(life: Life, zone: ZoneInfo) -> str:
 def _state(life: Life, zone: ZoneInfo) -> str:
     if life.snoozed_until:
         return f"{life.state} until {life.snoozed_until.astimezone(zone):%Y-%m-%d %H:%M}"
-    who = f" by {life.acknowledged_by}" if life.acknowledged_by else ""
-    return f"{life.state}{who}"
+    who = life.superseded_by or life.closed_by or life.acknowledged_by
+    return f"{life.state} by {who}" if who else str(life.state)
 
 
 def _load(alerts: dict[str, int], rules: AlarmRules) -> str:
@@ -124,6 +127,10 @@ def _load(alerts: dict[str, int], rules: AlarmRules) -> str:
 
 def _acknowledge(options: argparse.Namespace) -> int:
     return _act(place_of(options), lambda lives, now: acknowledge(lives, options.number, options.by, now))
+
+
+def _close(options: argparse.Namespace) -> int:
+    return _act(place_of(options), lambda lives, now: close(lives, options.number, options.by, now))
 
 
 def _snooze(options: argparse.Namespace) -> int:

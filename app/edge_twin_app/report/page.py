@@ -76,7 +76,7 @@ def _flags(flags: list[dict[str, Any]]) -> str:
 def _state(flag: dict[str, Any]) -> str:
     """Where a flag stands, since when, and through whom."""
     since = f" {flag['withdrawn']}" if flag["withdrawn"] else ""
-    by = f" by {flag['superseded_by'] or flag['acknowledged_by']}".removesuffix(" by ")
+    by = f" by {flag['superseded_by'] or flag['closed_by'] or flag['acknowledged_by']}".removesuffix(" by ")
     asked = "" if flag["level"] == "patient" else f"; nobody answered, asked: {flag['level']}"
     silent = f"; not told: {flag['silenced'].replace('_', ' ')}" if flag["silenced"] else ""
     return f"{flag['state']}{by}{since}{asked}{silent}"

@@ -83,6 +83,7 @@ def _flag(life: Life) -> dict[str, Any]:
         "state": life.state.value,
         "superseded_by": life.superseded_by,
         "acknowledged_by": life.acknowledged_by,
+        "closed_by": life.closed_by,
         "level": life.level.value,
         "silenced": life.silenced.value,
         "urgency": life.shown_urgency.value,
