@@ -12,6 +12,7 @@ from importlib import metadata, util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edge_twin.flags.alarm_rules import alarm_rules
 from edge_twin.program import load_program, program_names
 from edge_twin_app.engine_findings import Finding, bundle_findings, provider_findings
 from edge_twin_app.models import active_bundle
@@ -93,10 +94,11 @@ def _package(name: str, module: str) -> Finding:
 
 def _marked_thresholds() -> list[Finding]:
     """Active thresholds that no published source backs, so that a clinician can confirm them."""
+    tables = [(program, load_program(program).thresholds) for program in program_names()]
     return [
         Finding(_threshold_name(program, table, name), works=True, detail=f"{t.value:g}, mark {t.mark}: {t.source}")
-        for program in program_names()
-        for table, rows in load_program(program).thresholds.items()
+        for program, thresholds in (*tables, ("alarms", alarm_rules().tables))
+        for table, rows in thresholds.items()
         for name, t in rows.items()
         if t.mark in {"A", "C", "U"}
     ]
