@@ -8,6 +8,7 @@ from typing import NamedTuple
 from edge_twin import codes
 from edge_twin.features.day import Day
 from edge_twin.features.feature import Feature
+from edge_twin.features.heart_stream import STREAMED
 from edge_twin.features.quality import (
     CLOCK,
     NO_READING,
@@ -22,7 +23,7 @@ from edge_twin.features.settings import number
 
 WEAR = "motion_wear_minutes_day"
 ANY = "reading_minutes_day"
-STREAMS = (codes.HEART_RATE, codes.PULSE_RATE, codes.OXYGEN_SATURATION)
+STREAMS = (codes.PULSE_RATE, codes.OXYGEN_SATURATION)  # minutes of the heart come from its own stream
 UNIT = "min"
 
 
@@ -128,8 +129,9 @@ def _wear(day: Day, motion: Motion) -> Feature:
 
 
 def _any(day: Day) -> Feature:
-    usable = [reading for readings in day.readings.values() for reading in readings if reading.is_usable]
-    total = sum(map(len, day.readings.values()))
+    """Of all readings but those of the heart, which a device distils as they come and does not read again."""
+    others = [reading for readings in day.readings.values() for reading in readings if reading.code not in STREAMED]
+    usable = [reading for reading in others if reading.is_usable]
     if not usable:
-        return day.refused(ANY, UNIT, "no_usable_reading" if total else "no_data", 0, total)
-    return day.number(ANY, float(len({day.minute(r.time) for r in usable})), UNIT, len(usable), total)
+        return day.refused(ANY, UNIT, "no_usable_reading" if others else "no_data", 0, len(others))
+    return day.number(ANY, float(len({day.minute(r.time) for r in usable})), UNIT, len(usable), len(others))

@@ -126,7 +126,7 @@ def test_a_clock_that_went_back_is_suspected() -> None:
 def test_a_day_without_data_says_so() -> None:
     empty = found([], frozenset({DAY.date()}))
     assert {name: (f.value, f.reason) for name, f in empty.items()} == {"reading_minutes_day": (None, "no_data")}
-    absurd = found([observe(codes.HEART_RATE, 0.0, DAY, source="band")], frozenset({DAY.date()}))
+    absurd = found([observe(codes.PULSE_RATE, 0.0, DAY, source="band")], frozenset({DAY.date()}))
     assert absurd["reading_minutes_day"].reason == "no_usable_reading"
     some = found([weighed(70.0, 0)], frozenset({DAY.date()}))
     assert some["reading_minutes_day"].value == 1.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -20,6 +21,7 @@ from edge_twin.observation import Observation, observe, sample
 from edge_twin.program import Program
 from edge_twin.runtime import Item, Plan, Runtime
 from edge_twin.store import Store
+from edge_twin.twin import advance
 
 UTC_ZONE = ZoneInfo("UTC")
 START = datetime(2026, 3, 10, 1, 0, tzinfo=UTC)
@@ -103,6 +105,26 @@ def course() -> list[Observation]:
 def test_the_store_ends_with_what_all_at_once_gives(store: Store, run: Callable[..., Runtime]) -> None:
     run(course(), Clock(START))
     assert standing(store) == of_the_heart(distil(course(), UTC_ZONE))
+
+
+def test_the_pure_step_and_the_runtime_say_the_same_of_each_day(store: Store, run: Callable[..., Runtime]) -> None:
+    """Also that a day had no readings but those of the heart: the runtime does not read these again."""
+    runtime = run(course(), Clock(START))
+    assert runtime.last is not None
+    assert runtime.last_input is not None
+    pure = advance(
+        replace(
+            runtime.last_input,
+            observations=tuple(course()),
+            features=(),
+            distilled=frozenset(),
+            days=frozenset(reading.time.date() for reading in course()),
+        )
+    )
+    windows_before = {f.key for f in pure.features} - {f.key for f in runtime.last.features}
+    assert {name for name, _ in windows_before} <= set(WINDOW_NAMES)
+    assert set(runtime.last.features) == {f for f in pure.features if f.key not in windows_before}
+    assert store.features()
 
 
 def test_a_restart_in_the_middle_of_a_window_changes_nothing(store: Store, run: Callable[..., Runtime]) -> None:
