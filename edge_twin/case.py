@@ -14,6 +14,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from edge_twin import codes
+from edge_twin.care_form import read_care
 from edge_twin.contract import Coverage, Dose, Model, TwinInput
 from edge_twin.errors import CaseError, ObservationError
 from edge_twin.jsonform import canonical, output_form
@@ -23,7 +24,7 @@ from edge_twin.rehearsal import NextCycle
 from edge_twin.twin import advance
 
 SCHEMA = "edge-twin.case/1"
-RESULT_SCHEMA = "edge-twin.case-result/3"
+RESULT_SCHEMA = "edge-twin.case-result/4"
 SMALLEST_ENSEMBLE, LARGEST_ENSEMBLE = 50, 100_000  # a 95 % interval needs members; memory needs a bound
 SMALLEST_AREA_M2, LARGEST_AREA_M2 = 0.5, 4.0  # outside it the number is no body surface (assumed)
 _KEYS = frozenset(
@@ -39,6 +40,7 @@ _KEYS = frozenset(
         "doses",
         "coverage",
         "next_cycle",
+        "care",
     )
 )
 
@@ -123,6 +125,7 @@ def _case(form: Mapping[str, Any]) -> Case:
         coverage=_coverage(form.get("coverage", {})),
         seed=_whole(form.get("seed", 1), 0, 2**63 - 1),
         members=_whole(form["members"], SMALLEST_ENSEMBLE, LARGEST_ENSEMBLE) if "members" in form else None,
+        care=read_care(form.get("care", {})),
     )
     planned = _next_cycle(form["next_cycle"]) if "next_cycle" in form else None
     return Case(str(form.get("title", "")), program, moments, template, planned)

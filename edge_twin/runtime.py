@@ -10,12 +10,14 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from edge_twin import codes
+from edge_twin.background import is_prompt, read_background
+from edge_twin.care import CareContext
 from edge_twin.contract import Dose, Model, Posterior, TwinInput, TwinOutput
 from edge_twin.errors import EdgeTwinError
 from edge_twin.features import LOOK_BACK, TREND_INPUTS, Feature
@@ -40,9 +42,6 @@ FEATURE_MEMORY = timedelta(days=90)  # baselines look back a month; the rest sta
 WINDOW_MEMORY = timedelta(days=2)  # a step looks at the newest windows of beats only
 SETTLING = timedelta(minutes=2)  # a window of beats may still grow for a pause of one minute
 TICK = timedelta(minutes=15)  # the longest time without a step while the clock moves
-
-# These call for an answer at once; beats are distilled with the next step.
-_PROMPT = frozenset((codes.NEUTROPHILS, codes.LEUKOCYTES, codes.BODY_TEMPERATURE))
 
 
 class Source(Protocol):
@@ -88,6 +87,7 @@ class Plan:
         doses: what was or will be given; the step uses those before now.
         seed, members: of the ensemble.
         further_models: for drugs that ``model`` does not know, in order of preference.
+        care: what the clinic knows about the patient that rules need.
     """
 
     time_zone: str
@@ -97,6 +97,7 @@ class Plan:
     seed: int = 1
     members: int | None = None
     further_models: tuple[Model, ...] = ()
+    care: CareContext = field(default_factory=CareContext)
 
 
 class Runtime:
@@ -234,7 +235,11 @@ class Runtime:
             self._compare(new)
             self._streams.absorb(new, self._clock())
         self._touched |= self._days_touched(new)
-        return any(o.code in _PROMPT for o in new) or self._is_new_day(new)
+        return any(is_prompt(o, self._since_last()) for o in new) or self._is_new_day(new)
+
+    def _since_last(self) -> timedelta:
+        """Time since the last step; the longest there is before the first."""
+        return timedelta.max if self.last is None else self._clock() - self.last.now
 
     def _note_waveforms(self) -> None:
         counted, self._waveforms = self._waveforms, Counter()
@@ -302,6 +307,8 @@ class Runtime:
             seed=plan.seed,
             members=plan.members,
             further_models=plan.further_models,
+            care=plan.care,
+            background=read_background(self.store, now, day_bounds(today, self._zone)[0]),
             days=days,
             distilled=STREAMED,
         )

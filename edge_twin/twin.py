@@ -68,7 +68,7 @@ def advance(given: TwinInput) -> TwinOutput:
     fresh = (reading for reading in admitted.observations if reading.code not in given.distilled)
     features = renewed(known, fresh, zone, given.now, given.days)
     learned = _learn(given, admitted)
-    situation = Situation(given, zone, admitted.observations, admitted.doses, features, learned.forecast)
+    situation = Situation(given, zone, _seen(given, admitted), admitted.doses, features, learned.forecast)
     return TwinOutput(
         now=given.now,
         features=features,
@@ -107,6 +107,14 @@ def _admit(given: TwinInput) -> _Admitted:
         Refusal.CONFLICTING_DOSES: conflict,
     }
     return _Admitted(present, doses, frozenset(reason for reason, holds in reasons.items() if holds))
+
+
+def _seen(given: TwinInput, admitted: _Admitted) -> tuple[Observation, ...]:
+    """What rules look at: the admitted readings and those of the background."""
+    if not given.background:
+        return admitted.observations
+    latest = given.now + LARGEST_LEAD
+    return without_superseded(in_order((*admitted.observations, *(o for o in given.background if o.time <= latest))))
 
 
 def _settle(doses: Iterable[Dose], drug: str) -> tuple[tuple[Dose, ...], bool]:

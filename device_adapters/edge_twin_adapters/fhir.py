@@ -22,6 +22,7 @@ from edge_twin.errors import ObservationError
 from edge_twin.observation import UPPER_LIMIT_SIGNS, Observation, Origin, as_utc, observe
 from edge_twin_adapters.ble.units import fahrenheit_to_celsius
 from edge_twin_adapters.errors import AdapterError, FhirError
+from edge_twin_adapters.fhir_assay import assay_of
 from edge_twin_adapters.fhir_kinds import KINDS, Kind
 
 UCUM = "http://unitsofmeasure.org"
@@ -77,8 +78,8 @@ def read_observations(document: bytes | str | Mapping[str, Any], *, source: str)
     Returns:
         The observations in document order, values exactly as written and converted in decimal
         arithmetic; ``attributes`` hold ``loinc``, ``status``, the resource's ``record`` id where there
-        is one (an amended result repeats it), ``site``, and the ``comparator`` "<" or "<=" of a
-        laboratory value, which then is a limit. Refusal reasons: ``other_resource``,
+        is one (an amended result repeats it), where stated ``laboratory`` and ``method``, ``site``, and the
+        ``comparator`` "<" or "<=" of a laboratory value, which then is a limit. Refusal reasons: ``other_resource``,
         ``unknown_code``, ``ambiguous_code``, ``not_final``, ``entered_in_error``, ``missing_value``,
         ``not_a_number``, ``comparator``, ``wrong_unit``, ``missing_time``, ``naive_time``,
         ``invalid_time``, ``malformed``.
@@ -143,6 +144,7 @@ def _read_observation(resource: object, path: str, source: str) -> Observation:
         attributes["record"] = record
     if kind.site is not None:
         attributes["site"] = kind.site.value
+    attributes |= assay_of(fields)
     try:
         return observe(kind.code, float(value), time, source=source, origin=kind.origin, attributes=attributes)
     except ObservationError as error:
