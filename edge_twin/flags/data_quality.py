@@ -5,7 +5,9 @@ No value of such a stream reaches a clinical rule; the flag tells what is missin
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import takewhile
 from typing import NamedTuple
 
 from edge_twin import codes
@@ -62,7 +64,8 @@ def data_quality_flags(situation: Situation) -> Iterator[Flag]:
 
 def _recent(situation: Situation, code: codes.Code) -> Sequence[Observation]:
     oldest = situation.now - situation.span("data_quality", "active_hours")
-    return [reading for reading in situation.of(code) if reading.time >= oldest]
+    readings = situation.of(code)
+    return readings[bisect_left(readings, oldest, key=lambda reading: reading.time) :]
 
 
 def _fault(situation: Situation, code: codes.Code) -> _Fault | None:
@@ -101,11 +104,8 @@ def _why(reading: Observation) -> str:
 
 def _stuck(situation: Situation, readings: Sequence[Observation]) -> Sequence[Observation]:
     """The newest readings of the newest source, if they are many and exactly equal for long."""
-    own = [o for o in readings if o.is_usable and o.source == readings[-1].source] if readings else []
-    first = len(own)
-    while first > 0 and own[first - 1].value == own[-1].value:
-        first -= 1
-    run = own[first:]
+    own = (o for o in reversed(readings) if o.is_usable and o.source == readings[-1].source)
+    run = list(takewhile(lambda o: o.value == readings[-1].value, own))[::-1]
     enough = len(run) >= situation.threshold("data_quality", "stuck_readings")
     lasting = enough and run[-1].time - run[0].time >= situation.span("data_quality", "stuck_minutes")
     return run if lasting else ()
