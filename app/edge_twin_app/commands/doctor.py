@@ -7,12 +7,12 @@ import json
 import platform
 import sqlite3
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib import metadata, util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge_twin.program import load_program, program_names
+from edge_twin.program import Threshold, load_program, program_names
 from edge_twin_app.engine_findings import Finding, bundle_findings, provider_findings
 from edge_twin_app.models import active_bundle
 
@@ -95,11 +95,19 @@ def _marked_thresholds() -> list[Finding]:
     """Active thresholds that no published source backs, so that a clinician can confirm them."""
     return [
         Finding(_threshold_name(program, table, name), works=True, detail=f"{t.value:g}, mark {t.mark}: {t.source}")
-        for program in program_names()
-        for table, rows in load_program(program).thresholds.items()
-        for name, t in rows.items()
+        for program, table, name, t in _once_each()
         if t.mark in {"A", "C", "U"}
     ]
+
+
+def _once_each() -> Iterator[tuple[str, str, str, Threshold]]:
+    """Thresholds of every program; those of a rule pack that several programs share stand with the first of them."""
+    seen: set[tuple[str, str, Threshold]] = set()
+    for program in (BUNDLE, *(name for name in program_names() if name != BUNDLE)):
+        for table, rows in load_program(program).thresholds.items():
+            fresh = {name: row for name, row in rows.items() if (table, name, row) not in seen}
+            seen |= {(table, name, row) for name, row in fresh.items()}
+            yield from ((program, table, name, row) for name, row in fresh.items())
 
 
 def _threshold_name(program: str, table: str, name: str) -> str:
