@@ -276,7 +276,7 @@ class Runtime:
             members=plan.members,
             further_models=plan.further_models,
             care=plan.care,
-            background=read_background(self.store, now, days[-1]),
+            background=read_background(self.store, now, day_bounds(local_date(now, self._zone), self._zone)[0]),
         )
 
     def _day_readings(self, start: datetime) -> tuple[Observation, ...]:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from zoneinfo import ZoneInfo
 
 from edge_twin import codes
+from edge_twin.background import read_background
 from edge_twin.contract import TwinInput
 from edge_twin.features import distil
 from edge_twin.flags import Situation, raise_flags
 from edge_twin.observation import Observation
+from edge_twin.store import Store
 from tests.rule_bench import ADULT, DOSE, NOW, lab, neutropenia, oral, reading
 
 REPEATS = 9
@@ -52,6 +56,16 @@ def main() -> None:
         rules = best(lambda: raise_flags(Situation(given, ZONE, readings, (DOSE,), features, None)))  # noqa: B023 - called at once
         distilled = best(lambda: distil((o for o in readings if o.time >= since), ZONE))  # noqa: B023 - called at once
         print(f"{name}: {len(readings)} readings, rules {rules:.2f} ms, distilling them {distilled:.2f} ms")
+    with TemporaryDirectory() as folder:
+        store = Store(Path(folder) / "twin.db")
+        with store.transaction():
+            store.add_observations(streams())
+        midnight = NOW.replace(hour=0)
+        rows = len(read_background(store, NOW, midnight))
+        print(
+            f"background from the store: {rows} readings, {best(lambda: read_background(store, NOW, midnight)):.1f} ms"
+        )
+        store.close()
 
 
 if __name__ == "__main__":

@@ -90,6 +90,13 @@ async def test_what_the_clinic_knows_reaches_the_rules(store: Store) -> None:
     assert flag.ctcae[0].ctcae_version is CtcaeVersion.V6
 
 
+def test_the_newest_hour_of_the_heart_rate_is_there_today_too(store: Store) -> None:
+    keep(store, *[reading(codes.HEART_RATE, 70.0, minutes) for minutes in (1.0, 64.0, 66.0)])
+    assert [o.time for o in read_background(store, NOW, NOW.replace(hour=0))] == [
+        NOW - timedelta(minutes=minutes) for minutes in (64.0, 1.0)
+    ]
+
+
 def test_readings_of_today_are_not_read_twice(store: Store) -> None:
     keep(store, lab(codes.PLATELETS, 50.0, 1.0), lab(codes.PLATELETS, 60.0, 20.0))
     today = NOW.replace(hour=0)
@@ -132,6 +139,7 @@ def test_no_kind_is_both_prompt_and_often() -> None:
         (codes.QTC_INTERVAL, "qtc", "fresh_days"),
         (codes.GLUCOSE_CAPILLARY, "glucose", "active_hours"),
         (codes.HEART_RATE, "news2", "window_minutes"),
+        (codes.HEART_RATE, "data_quality", "stuck_minutes"),
     ],
 )
 def test_the_store_is_read_as_far_back_as_the_rule_looks(code: codes.Code, table: str, name: str) -> None:
