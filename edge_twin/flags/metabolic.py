@@ -31,6 +31,9 @@ def weight_flags(situation: Situation) -> Iterator[Flag]:
     loss = _loss(situation) if situation.has("weight_loss") else None
     if loss is None:
         return
+    if loss.percent >= situation.threshold("weight_loss", "unit_suspected_percent"):
+        yield _unit_flag(situation, loss)
+        return
     index = body_mass_index(situation, loss.now_kg)
     thin = index is not None and index < situation.threshold("weight_loss", "body_mass_index_below")
     name = "percent_above_low_bmi" if thin else "percent_above"
@@ -82,6 +85,31 @@ def _weight_flag(situation: Situation, loss: _Loss, index: float | None, name: s
         ),
         evidence=(evidence(loss.highest), evidence(loss.newest)),
         bound=situation.bound("weight_loss", name),
+    )
+
+
+def _unit_flag(situation: Situation, loss: _Loss) -> Flag:
+    newest, highest = loss.newest, loss.highest
+    return Flag(
+        kind=FlagKind.DATA_QUALITY,
+        topic="body_weight_unit",
+        time=newest.time,
+        urgency=Urgency.NOTE,
+        origin=newest.origin,
+        says=Sentences(
+            action=(say("weight.action_unit"),),
+            reason=(
+                say(
+                    "weight.unit_suspected",
+                    value=newest.value,
+                    time=situation.local(newest.time),
+                    before=highest.value,
+                    since=situation.local(highest.time),
+                ),
+            ),
+        ),
+        evidence=(evidence(highest), evidence(newest)),
+        bound=situation.bound("weight_loss", "unit_suspected_percent"),
     )
 
 

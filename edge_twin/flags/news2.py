@@ -152,7 +152,7 @@ def _flag(situation: Situation, found: Score, urgency: Urgency, bound: Bound) ->
             ),
             would_change=(say("news2.would_change"),),
             limits=(say("news2.limits"),),
-            data_quality=_unknown(situation, found),
+            data_quality=(*phrases.doubted(v.reading for v in found.vitals.values()), *_unknown(situation, found)),
         ),
         evidence=tuple(evidence(vital.reading) for vital in found.vitals.values()),
         bound=bound,

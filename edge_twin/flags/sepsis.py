@@ -77,7 +77,10 @@ def _flag(situation: Situation, found: Screen) -> Flag:
             clinician=(_named(found), say("sepsis.items", items=items), say("sepsis.source")),
             would_change=(say("sepsis.would_change"),),
             limits=(say("sepsis.limits"),),
-            data_quality=() if at_risk else (say("sepsis.infection_unknown"),),
+            data_quality=(
+                *phrases.doubted(vital.reading for vital in found.known),
+                *(() if at_risk else (say("sepsis.infection_unknown"),)),
+            ),
         ),
         evidence=tuple(evidence(vital.reading) for vital in found.known),
         bound=situation.bound("qsofa", "criteria_needed"),
