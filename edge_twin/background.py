@@ -29,7 +29,6 @@ LOOK_BACK: Mapping[codes.Code, timedelta] = {
     codes.HEART_RATE: timedelta(minutes=65),  # a strap sends one a second: enough to see that it is stuck
     codes.STEPS: _HOUR,
     codes.CONSCIOUSNESS: _DAY,
-    codes.DIARY_STOOLS: _DAY,
     codes.BODY_WEIGHT: 183 * _DAY,
     codes.BODY_HEIGHT: 3660 * _DAY,
     codes.BODY_MASS_INDEX: 183 * _DAY,
@@ -49,6 +48,9 @@ LOOK_BACK: Mapping[codes.Code, timedelta] = {
     codes.GLUCOSE_PLASMA_MOLAR: 6 * _HOUR,
     codes.GLUCOSE_INTERSTITIAL: 6 * _HOUR,
     codes.GLUCOSE_INTERSTITIAL_MOLAR: 6 * _HOUR,
+    **dict.fromkeys(codes.DIARY, 60 * _DAY),
+    **dict.fromkeys(codes.SURVEY, 60 * _DAY),
+    **dict.fromkeys(codes.MARKERS, 3660 * _DAY),  # the lowest value may be years old
 }
 
 # Single measurements call for an answer at once; beats and movement are distilled with the next step.
@@ -59,7 +61,6 @@ PROMPT = frozenset(
         codes.OXYGEN_FLOW,
         codes.SYSTOLIC_PRESSURE,
         codes.CONSCIOUSNESS,
-        codes.DIARY_STOOLS,
         codes.NEUTROPHILS,
         codes.PLATELETS,
         codes.HAEMOGLOBIN,
@@ -74,6 +75,9 @@ PROMPT = frozenset(
         codes.GLUCOSE_BLOOD_MOLAR,
         codes.GLUCOSE_PLASMA,
         codes.GLUCOSE_PLASMA_MOLAR,
+        *codes.DIARY,
+        *codes.SURVEY,
+        *codes.MARKERS,
     )
 )
 # What a sensor may send every second calls for an answer after this long; the rules wait for three minutes anyway.

@@ -79,6 +79,8 @@ class CareContext:
             not listed is not known, rather than not taken.
         values_before: laboratory values and QTc before treatment, as pairs of code name and value in its unit.
         male, opioid_naive, sleep_disordered_breathing, heart_failure: items of the PRODIGY score.
+        markers_since: start of the treatment, or of the pause, within which tumour markers and lesions are compared;
+            None when it is not known, and then all values on record are.
     """
 
     ctcae_version: CtcaeVersion = CtcaeVersion.V5
@@ -97,6 +99,7 @@ class CareContext:
     opioid_naive: bool | None = None
     sleep_disordered_breathing: bool | None = None
     heart_failure: bool | None = None
+    markers_since: datetime | None = None
 
     def taken(self, kind: MedicineKind, moment: datetime) -> tuple[Medicine, ...]:
         """Medicines of a kind that are being taken at ``moment``."""

@@ -107,6 +107,7 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "diabetes": _flag,
     "usual_stools_per_day": _number,
     "symptoms_before": _values,
+    "markers_since": _time,
     "values_before": _values,
     "male": _flag,
     "opioid_naive": _flag,

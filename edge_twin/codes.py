@@ -111,6 +111,7 @@ _REGISTRY = (
     Code(CodeSystem.LOCAL, "motion-enmo", "motion_enmo", "m[g]", 0.0, 27_000.0, "assumed"),
     Code(CodeSystem.LOCAL, "motion-angle", "motion_angle", "deg", -90.0, 90.0, "definition"),
     Code(CodeSystem.LOCAL, "motion-spread", "motion_spread", "m[g]", 0.0, 16_000.0, "assumed"),
+    Code(CodeSystem.LOCAL, "motion-respiration", "motion_respiration", "/min", 4.0, 60.0, "assumed"),
     # Vital signs that a person or a monitor reports beside those of the wearables.
     Code(CodeSystem.LOINC, "9279-1", "respiratory_rate", "/min", 2.0, 80.0, "assumed"),
     Code(CodeSystem.LOINC, "3151-8", "oxygen_flow", "L/min", 0.0, 70.0, "assumed"),
@@ -162,10 +163,32 @@ _DIARY = (
     Code(CodeSystem.LOCAL, "diary-vomiting-episodes", "diary_vomiting_episodes", "{count}", 0.0, 60.0, "assumed"),
 )  # fmt: skip
 
+# More of the diary, then the weekly form of a lung follow-up (0 none to 3 major; 0 no and 1 yes for a sign).
+_FORMS = (
+    *(
+        Code(CodeSystem.LOCAL, f"diary-{name.replace('_', '-')}", f"diary_{name}", "{score}", 0.0, high, "definition")
+        for name, high in (
+            ("sleepiness", 10.0), ("fever_feeling", 10.0),
+            ("lung_fatigue", 3.0), ("lung_pain", 3.0), ("lung_appetite_loss", 3.0), ("lung_cough", 3.0),
+            ("lung_breathlessness", 3.0), ("lung_low_mood", 3.0), ("lung_fever", 1.0), ("lung_face_swelling", 1.0),
+            ("lung_voice_change", 1.0), ("lung_lump", 1.0), ("lung_blood_in_sputum", 1.0),
+        )
+    ),
+    # Answers of a questionnaire that a site installed; its attributes name instrument, version, term and language.
+    *(
+        Code(CodeSystem.LOCAL, f"survey-{name}", f"survey_{name}", "{score}", 0.0, high, "definition")
+        for name, high in (
+            ("frequency", 4.0), ("severity", 4.0), ("interference", 4.0), ("amount", 4.0), ("presence", 1.0),
+        )
+    ),
+)  # fmt: skip
+
 # What was measured in images elsewhere; the value is taken as it comes, its uncertainty in an attribute.
 _IMAGING = (
     Code(CodeSystem.LOCAL, "imaging-diameter-sum", "imaging_diameter_sum", "mm", 0.0, 3000.0, "assumed"),
     Code(CodeSystem.LOCAL, "imaging-tumour-volume", "imaging_tumour_volume", "mL", 0.0, 50_000.0, "assumed"),
+    # Sum of the products of perpendicular diameters.
+    Code(CodeSystem.LOCAL, "imaging-lesion-product", "imaging_lesion_product", "mm2", 0.0, 500_000.0, "assumed"),
 )
 
 # What is sampled many times a second. The range is the sensor's, not a person's.
@@ -179,7 +202,7 @@ _WAVEFORMS = (
     Code(CodeSystem.LOCAL, "device-temperature", "device_temperature", "Cel", -40.0, 100.0, "assumed"),
 )
 
-_ALL = (*_REGISTRY, *_LABORATORY, *_DIARY, *_IMAGING)
+_ALL = (*_REGISTRY, *_LABORATORY, *_DIARY, *_FORMS, *_IMAGING)
 _BY_NAME = {code.name: code for code in _ALL}
 _BY_CODE = {(code.system, code.code): code for code in _ALL}
 
@@ -233,6 +256,7 @@ VOC_MASS_CONCENTRATION = _BY_NAME["voc_mass_concentration"]
 MOTION_ENMO = _BY_NAME["motion_enmo"]
 MOTION_ANGLE = _BY_NAME["motion_angle"]
 MOTION_SPREAD = _BY_NAME["motion_spread"]
+MOTION_RESPIRATION = _BY_NAME["motion_respiration"]
 RESPIRATORY_RATE = _BY_NAME["respiratory_rate"]
 OXYGEN_FLOW = _BY_NAME["oxygen_flow"]
 CONSCIOUSNESS = _BY_NAME["consciousness"]
@@ -267,6 +291,25 @@ LABORATORY = (NEUTROPHILS, LEUKOCYTES, *_LABORATORY)
 """Everything that a laboratory measures in blood, serum or plasma, but glucose."""
 
 DIARY_PREFIX, IMAGING_PREFIX = "diary_", "imaging_"
+IMAGING_DIAMETER_SUM = _BY_NAME["imaging_diameter_sum"]
+IMAGING_LESION_PRODUCT = _BY_NAME["imaging_lesion_product"]
+SURVEY_PREFIX = "survey_"
+
+DIARY = tuple(code for code in _ALL if code.name.startswith(DIARY_PREFIX))
+"""Items of our own diary, daily and weekly."""
+
+SURVEY = tuple(code for code in _ALL if code.name.startswith(SURVEY_PREFIX))
+"""Attributes of a questionnaire that a site installed."""
+
+MARKERS = (
+    PROSTATE_SPECIFIC_ANTIGEN,
+    CANCER_ANTIGEN_125,
+    CARCINOEMBRYONIC_ANTIGEN,
+    CTDNA_FRACTION,
+    IMAGING_DIAMETER_SUM,
+    IMAGING_LESION_PRODUCT,
+)
+"""What is compared with its lowest value on record."""
 
 _WAVEFORM_BY_NAME = {code.name: code for code in _WAVEFORMS}
 

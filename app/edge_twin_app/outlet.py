@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from edge_twin.contract import Posterior
 from edge_twin.features import Feature
+from edge_twin.observation import Quality
 from edge_twin.runtime import Outgoing
 from edge_twin.store import FlagChange
 from edge_twin_sync.outbox import Outbox
@@ -34,7 +35,8 @@ class OutboxOutlet:
 
 def _batches(outgoing: Outgoing) -> Iterator[tuple[Stream, Schema, list[Record]]]:
     flags: list[Record] = [_flag(change) for change in outgoing.flags]
-    features: list[Record] = [_feature(f, v) for f, v in outgoing.features if f.value is not None]
+    # A first number that is none stays here; one that was a number before is called back.
+    features: list[Record] = [_feature(f, v) for f, v in outgoing.features if f.value is not None or v > 1]
     states: list[Record] = [_state(outgoing, outgoing.posterior)] if outgoing.posterior else []
     for stream, schema, records in (
         (Stream.ALERTS, Schema.FLAGS_V1, flags),
@@ -53,6 +55,7 @@ def _feature(feature: Feature, version: int) -> FeatureRecord:
         end=feature.end,
         value=feature.value or 0.0,
         unit=feature.unit,
+        quality=Quality.GOOD if feature.value is not None else Quality.INVALID,
         count=feature.count,
         supersedes=supersedes,
     )

@@ -56,6 +56,19 @@ class SyncSettings:
     keyfile: Path | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class QuestionnaireSettings:
+    """The content pack of a questionnaire that the site installed (PRO-CTCAE).
+
+    Attributes:
+        pack: directory or ZIP file.
+        digest: SHA-256 of its manifest, as noted when it was installed.
+    """
+
+    pack: Path
+    digest: str
+
+
 @dataclass(frozen=True)
 class Settings:
     """Settings of one device; paths are absolute once read.
@@ -64,7 +77,7 @@ class Settings:
         time_zone: the patient's IANA zone.
         program: with its limits tightened as the care plan says.
         store: database file.
-        intake: folder in which FHIR files appear.
+        intake: folder in which FHIR files, diary entries and answers of a questionnaire appear.
         sensors: Bluetooth LE sensors.
         doses: given and planned.
         sync: None keeps everything on the device.
@@ -73,6 +86,7 @@ class Settings:
         trusted: trust store that says whose models count; the usual one when None.
         frames: file in which the raw frames of the sensors are kept for a while; None keeps none.
         care: what the clinic knows about the patient, table ``care``.
+        questionnaire: None reads no answers of a questionnaire.
     """
 
     time_zone: str
@@ -88,6 +102,7 @@ class Settings:
     trusted: Path | None = None
     frames: Path | None = None
     care: CareContext = field(default_factory=CareContext)
+    questionnaire: QuestionnaireSettings | None = None
 
 
 def load_settings(path: Path) -> Settings:
@@ -125,7 +140,12 @@ def _settings(document: Mapping[str, Any], base: Path) -> Settings:
         trusted=base / document["trusted"] if "trusted" in document else None,
         frames=base / document["frames"] if "frames" in document else None,
         care=read_care(document.get("care", {})),
+        questionnaire=_questionnaire(document["questionnaire"], base) if "questionnaire" in document else None,
     )
+
+
+def _questionnaire(row: Mapping[str, Any], base: Path) -> QuestionnaireSettings:
+    return QuestionnaireSettings(base / row["pack"], str(row["digest"]))
 
 
 def _sensor(row: Mapping[str, Any]) -> Sensor:

@@ -12,6 +12,7 @@ from importlib import import_module
 from edge_twin import codes
 from edge_twin.flag import Flag
 from edge_twin.flags.counts import forecast_flags, measured_flags, mismatch_flags
+from edge_twin.flags.on_demand import on_demand_flags
 from edge_twin.flags.situation import Situation
 
 Rule = Callable[[Situation], Iterator[Flag]]
@@ -84,6 +85,7 @@ _RULES: tuple[Rule, ...] = (
     _on("opioid.opioid_flags", codes.RESPIRATORY_RATE, codes.OXYGEN_SATURATION),
     _on("sepsis.sepsis_flags", codes.RESPIRATORY_RATE, codes.SYSTOLIC_PRESSURE, codes.CONSCIOUSNESS),
     _on("news2.news2_flags", *_VITAL_SIGNS),
+    on_demand_flags,
     measured_flags,
     _on("laboratory.laboratory_flags", *_LABORATORY),
     forecast_flags,

@@ -54,10 +54,12 @@ def data_quality_flags(situation: Situation) -> Iterator[Flag]:
     """One flag for each stream whose newest readings cannot be used, and for readings that did not come."""
     if not situation.has("data_quality"):
         return
+    told: set[str] = set()
     for code in STREAMS:
         if (fault := _fault(situation, code)) is not None:
+            told.add(_stem(code))
             yield _flag(situation, code.name, STREAMS[code], fault)
-    yield from _of_features(situation)
+    yield from _of_features(situation, told)
     yield from _clock(situation)
     yield from _absent(situation)
 
@@ -154,12 +156,23 @@ def _made(  # noqa: PLR0913 - the parts of one flag
     )
 
 
-def _of_features(situation: Situation) -> Iterator[Flag]:
-    """Faults that only a whole day shows, as its features state them: one flag for each kind of fault."""
+def _stem(code: codes.Code) -> str:
+    """What the names of features of this stream hold, too."""
+    return code.name.removeprefix("body_")
+
+
+def faulty_features(situation: Situation, reason: str) -> list[Feature]:
+    """The newest features of the last day that have this reason."""
     oldest = situation.now - situation.span("data_quality", "active_hours")
     newest = {feature.name: feature for feature in situation.features if feature.end >= oldest}
+    return [feature for feature in newest.values() if feature.reason == reason]
+
+
+def _of_features(situation: Situation, told: set[str]) -> Iterator[Flag]:
+    """Faults that only a whole day shows: one flag for each kind of fault, without streams that are told already."""
     for reason in sorted(FEATURE_REASONS):
-        faulty = [feature for feature in newest.values() if feature.reason == reason]
+        found = faulty_features(situation, reason)
+        faulty = [feature for feature in found if not any(stem in feature.name for stem in told)]
         if faulty:
             yield _feature_flag(situation, reason, faulty)
 

@@ -12,6 +12,7 @@ from edge_twin.care import MedicineKind
 from edge_twin.features.feature import middle
 from edge_twin.flag import Flag, FlagKind, Sentences, Urgency
 from edge_twin.flags import phrases
+from edge_twin.flags.data_quality import faulty_features
 from edge_twin.flags.situation import Situation, evidence
 from edge_twin.observation import Observation, Origin
 from edge_twin.wording import Message, Values, say
@@ -32,7 +33,8 @@ def weight_flags(situation: Situation) -> Iterator[Flag]:
     if loss is None:
         return
     if loss.percent >= situation.threshold("weight_loss", "unit_suspected_percent"):
-        yield _unit_flag(situation, loss)
+        if not _is_unit_told(situation):
+            yield _unit_flag(situation, loss)
         return
     index = body_mass_index(situation, loss.now_kg)
     thin = index is not None and index < situation.threshold("weight_loss", "body_mass_index_below")
@@ -86,6 +88,13 @@ def _weight_flag(situation: Situation, loss: _Loss, index: float | None, name: s
         evidence=(evidence(loss.highest), evidence(loss.newest)),
         bound=situation.bound("weight_loss", name),
     )
+
+
+def _is_unit_told(situation: Situation) -> bool:
+    """Whether the features of the day say it, of which a flag is made elsewhere."""
+    if not situation.has("data_quality"):
+        return False
+    return any("weight" in feature.name for feature in faulty_features(situation, "unit_change_suspected"))
 
 
 def _unit_flag(situation: Situation, loss: _Loss) -> Flag:

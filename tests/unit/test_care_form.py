@@ -27,6 +27,7 @@ FULL: dict[str, Any] = {
     "diabetes": True,
     "usual_stools_per_day": 1.5,
     "symptoms_before": {"diary_pain": 2},
+    "markers_since": "2026-01-05T08:00:00+01:00",
     "values_before": {"creatinine": 0.9},
     "male": True,
     "opioid_naive": False,

