@@ -30,6 +30,7 @@ from edge_twin_adapters.ble.blood_pressure import CuffReading, encode_blood_pres
 from edge_twin_adapters.ble.frame import DecodeContext
 from edge_twin_adapters.ble.heart_rate import encode_heart_rate
 from edge_twin_adapters.ble.oximeter import Oximetry, encode_spot_check
+from edge_twin_app.report import pictures
 from tests.rule_bench import ADULT, DOSE, NOW, flags, found, lab, neutropenia, oral, reading, taking
 
 INFUSED = replace(ADULT, cell_therapy=(NOW - timedelta(days=3),))
@@ -385,6 +386,10 @@ def test_a_reading_that_its_device_doubts_is_used_and_this_is_said() -> None:
     weak = reading(codes.PULSE_RATE, 135.0, quality=Quality.QUESTIONABLE)
     flag = known(found(FlagKind.EARLY_WARNING_SCORE, flags(weak)))
     assert "Readings that their device itself doubts: 1." in [m.text for m in flag.says.data_quality]
+
+
+def test_the_report_has_a_label_for_every_kind_of_flag() -> None:
+    assert set(pictures._KIND_LABELS) == set(FlagKind)  # noqa: SLF001 - a kind without a label ended the report
 
 
 def test_only_laboratory_sentences_speak_of_a_grade() -> None:
