@@ -85,7 +85,12 @@ class ResponseKernel:
 
         A product of ``memory_days`` factors stays finite because residuals are bounded before.
         """
-        return np.asarray(np.log((1.0 + standardised * standardised * self._per_freedom).prod(axis=-2 if standardised.ndim > 1 else -1)), dtype=np.float64)
+        return np.asarray(
+            np.log(
+                (1.0 + standardised * standardised * self._per_freedom).prod(axis=-2 if standardised.ndim > 1 else -1)
+            ),
+            dtype=np.float64,
+        )
 
 
 def _response_table(response: tuple[float, ...], ages: int) -> Matrix:

@@ -389,7 +389,7 @@ def test_a_reading_that_its_device_doubts_is_used_and_this_is_said() -> None:
 
 
 def test_the_report_has_a_label_for_every_kind_of_flag() -> None:
-    assert set(pictures._KIND_LABELS) == set(FlagKind)  # noqa: SLF001 - a kind without a label ended the report
+    assert set(pictures._KIND_LABELS) == set(FlagKind)
 
 
 def test_only_laboratory_sentences_speak_of_a_grade() -> None:

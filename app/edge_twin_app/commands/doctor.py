@@ -12,6 +12,7 @@ from importlib import metadata, util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edge_twin.flags.alarm_rules import alarm_rules
 from edge_twin.program import Threshold, load_program, program_names
 from edge_twin_app.engine_findings import Finding, bundle_findings, provider_findings
 from edge_twin_app.models import active_bundle
@@ -101,10 +102,12 @@ def _marked_thresholds() -> list[Finding]:
 
 
 def _once_each() -> Iterator[tuple[str, str, str, Threshold]]:
-    """Thresholds of every program; those of a rule pack that several programs share stand with the first of them."""
+    """Thresholds of every program and of the alarms; those that several programs share stand with the first of them."""
+    names = (BUNDLE, *(name for name in program_names() if name != BUNDLE))
+    programs = [(name, load_program(name).thresholds) for name in names]
     seen: set[tuple[str, str, Threshold]] = set()
-    for program in (BUNDLE, *(name for name in program_names() if name != BUNDLE)):
-        for table, rows in load_program(program).thresholds.items():
+    for program, tables in (*programs, ("alarms", alarm_rules().tables)):
+        for table, rows in tables.items():
             fresh = {name: row for name, row in rows.items() if (table, name, row) not in seen}
             seen |= {(table, name, row) for name, row in fresh.items()}
             yield from ((program, table, name, row) for name, row in fresh.items())

@@ -136,17 +136,18 @@ def heart_rate_figure(store: Store) -> Figure:
 
 def flags_figure(store: Store) -> Figure:
     """Every flag on a time line, with the oral temperatures below."""
-    history = store.flag_history()
-    kinds = list(dict.fromkeys(form["kind"] for form in history))
+    history = store.flags.all()
+    kinds = list(dict.fromkeys(life.kind for life in history))
     readings = store.observations(code=codes.BODY_TEMPERATURE)
     last = max(reading.time for reading in readings)
     figure = Figure(figsize=(10, 4.6), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(max(len(kinds), 1), 2.2))
-    for form in history:
-        row, end = kinds.index(form["kind"]), form["withdrawn"] or last
-        start, stop = _dates((form["raised"], end))
-        upper.barh(row, max(stop - start, SHORTEST_BAR_DAYS), left=start, height=0.55, color=_URGENCY[form["urgency"]])
-    upper.set_yticks(range(len(kinds)), [_KIND_LABELS[FlagKind(kind)] for kind in kinds], fontsize=8)
+    for life in history:
+        row, end = kinds.index(life.kind), life.closed or last
+        start, stop = _dates((life.raised, end))
+        color = _URGENCY[life.shown_urgency]
+        upper.barh(row, max(stop - start, SHORTEST_BAR_DAYS), left=start, height=0.55, color=color)
+    upper.set_yticks(range(len(kinds)), [_KIND_LABELS.get(kind, kind.replace("_", " ")) for kind in kinds], fontsize=8)
     upper.invert_yaxis()
     lower.plot(_dates(r.time for r in readings), [r.value for r in readings], ".-", color=ACCENT, lw=0.8)
     lower.axhline(38.3, color=WARN, ls="--", lw=1)
