@@ -90,6 +90,14 @@ async def test_what_the_clinic_knows_reaches_the_rules(store: Store) -> None:
     assert flag.ctcae[0].ctcae_version is CtcaeVersion.V6
 
 
+async def test_two_values_are_two_flags_in_the_store(store: Store) -> None:
+    await run(store, lab(codes.PLATELETS, 9.0, 2.0), lab(codes.HAEMOGLOBIN, 6.5, 2.0))
+    assert {life.key for life in store.flags.all() if life.is_open} == {
+        "laboratory_value/platelets",
+        "laboratory_value/haemoglobin",
+    }
+
+
 def test_the_newest_hour_of_the_heart_rate_is_there_today_too(store: Store) -> None:
     keep(store, *[reading(codes.HEART_RATE, 70.0, minutes) for minutes in (1.0, 64.0, 66.0)])
     assert [o.time for o in read_background(store, NOW, NOW.replace(hour=0))] == [
