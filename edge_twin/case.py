@@ -14,6 +14,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from edge_twin import codes
+from edge_twin.care_form import read_care
 from edge_twin.contract import Coverage, Dose, Model, TwinInput
 from edge_twin.errors import CaseError, ObservationError
 from edge_twin.jsonform import canonical, output_form
@@ -39,6 +40,7 @@ _KEYS = frozenset(
         "doses",
         "coverage",
         "next_cycle",
+        "care",
     )
 )
 
@@ -123,6 +125,7 @@ def _case(form: Mapping[str, Any]) -> Case:
         coverage=_coverage(form.get("coverage", {})),
         seed=_whole(form.get("seed", 1), 0, 2**63 - 1),
         members=_whole(form["members"], SMALLEST_ENSEMBLE, LARGEST_ENSEMBLE) if "members" in form else None,
+        care=read_care(form.get("care", {})),
     )
     planned = _next_cycle(form["next_cycle"]) if "next_cycle" in form else None
     return Case(str(form.get("title", "")), program, moments, template, planned)

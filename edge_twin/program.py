@@ -29,7 +29,7 @@ class Threshold:
 
     Attributes:
         value: the number, in the unit that its name ends with.
-        mark: ``P`` published, ``S`` checked in the source, ``C`` chosen here, ``A`` assumed.
+        mark: ``P`` published, ``S`` checked in the source, ``C`` chosen here, ``A`` assumed, ``U`` unverified.
         source: paper, guideline section, or the reason for the choice.
     """
 

@@ -6,14 +6,14 @@ from edge_twin.features.distil import (
     DAY_STEPS,
     DAY_SYSTOLIC,
     DAY_TEMPERATURE,
-    NIGHT_HEART_RATE,
-    WINDOW_HEART_RATE,
-    WINDOW_RMSSD,
     distil,
     in_order,
-    merge,
 )
 from edge_twin.features.feature import Feature
+from edge_twin.features.heart_day import NIGHT_HEART_RATE
+from edge_twin.features.late import merge, renewed
+from edge_twin.features.trends import LOOK_BACK, TREND_INPUTS
+from edge_twin.features.windows import WINDOW_HEART_RATE, WINDOW_RMSSD
 
 __all__ = [
     "DAY_DIASTOLIC",
@@ -21,11 +21,14 @@ __all__ = [
     "DAY_STEPS",
     "DAY_SYSTOLIC",
     "DAY_TEMPERATURE",
+    "LOOK_BACK",
     "NIGHT_HEART_RATE",
+    "TREND_INPUTS",
     "WINDOW_HEART_RATE",
     "WINDOW_RMSSD",
     "Feature",
     "distil",
     "in_order",
     "merge",
+    "renewed",
 ]

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from edge_twin.contract import Forecast
 from edge_twin.flag import Flag, FlagKind, Sentences, Urgency
+from edge_twin.flags.laboratory import said_range
 from edge_twin.flags.situation import Situation, evidence, is_below, out_of_100
 from edge_twin.low_count import WindowStart
 from edge_twin.observation import Origin
@@ -22,6 +23,7 @@ def measured_flags(situation: Situation) -> Iterator[Flag]:
     if count is None or not is_below(count, situation.given.program.low_threshold):
         return
     threshold = situation.given.program.low_threshold
+    grade, said_grade = said_range(situation, count)
     said: Values = {
         "label": rule.label,
         "sign": count.limit_sign,
@@ -35,12 +37,13 @@ def measured_flags(situation: Situation) -> Iterator[Flag]:
         origin=Origin.LAB,
         says=Sentences(
             action=(say("counts.measured_action"),),
-            reason=(say("counts.measured", **said),),
-            clinician=(say("counts.measured_clinician", **said, threshold=threshold),),
+            reason=(say("counts.measured", **said), said_grade),
+            clinician=(say("counts.measured_clinician", **said, threshold=threshold), said_grade),
             would_change=(say("counts.measured_would_change"),),
         ),
         evidence=(evidence(count),),
         bound=situation.bound("forecast", rule.threshold_name),
+        ctcae=(grade.as_term,) if grade else (),
     )
 
 
