@@ -23,7 +23,7 @@ from edge_twin.rehearsal import NextCycle
 from edge_twin.twin import advance
 
 SCHEMA = "edge-twin.case/1"
-RESULT_SCHEMA = "edge-twin.case-result/3"
+RESULT_SCHEMA = "edge-twin.case-result/4"
 SMALLEST_ENSEMBLE, LARGEST_ENSEMBLE = 50, 100_000  # a 95 % interval needs members; memory needs a bound
 SMALLEST_AREA_M2, LARGEST_AREA_M2 = 0.5, 4.0  # outside it the number is no body surface (assumed)
 _KEYS = frozenset(

@@ -6,7 +6,7 @@ the flags with their reasons, and the refusals. A refusal never hides what could
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
@@ -14,39 +14,19 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_twin.care import CareContext
 from edge_twin.discrepancy import Discrepancy
 from edge_twin.exposure import DoseEvent
 from edge_twin.features import Feature
+from edge_twin.flag import Flag
 from edge_twin.low_count import NEUTROPENIA, LowCount, checked_for
-from edge_twin.observation import Observation, Origin
+from edge_twin.observation import Observation
 from edge_twin.program import Program
 
 _NORMAL_97_5 = 1.959963984540054  # quantile of the standard normal distribution
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
-
-
-class Urgency(StrEnum):
-    """How soon a person should act."""
-
-    URGENT = "urgent"  # call now
-    SOON = "soon"  # tell the team today
-    ATTENTION = "attention"  # do or watch something
-
-
-class FlagKind(StrEnum):
-    """What can be raised (closed: a new kind is a new version of the case file)."""
-
-    FEVER = "fever_under_chemotherapy"
-    FEVER_REPEAT = "fever_repeat_reading"
-    ORAL_READING_NEEDED = "oral_reading_needed"
-    NEUTROPHILS_LOW = "anc_below_0_5_measured"
-    NEUTROPENIA_FORECAST = "anc_below_0_5_within_7_days"
-    LEUKOCYTES_LOW = "wbc_below_1_0_measured"
-    LEUKOPENIA_FORECAST = "wbc_below_1_0_in_this_cycle"
-    RESTING_HEART_RATE = "resting_heart_rate_above_baseline"
-    FORECAST_MISMATCH = "forecast_mismatch"
 
 
 class Refusal(StrEnum):
@@ -212,6 +192,7 @@ class TwinInput:
         seed: of the virtual population.
         members: size of the ensemble; the program's when None.
         further_models: asked, in this order, when the drugs on record are not all known to ``model``.
+        care: what the clinic knows about the patient that rules need.
     """
 
     now: datetime
@@ -225,6 +206,7 @@ class TwinInput:
     seed: int = 1
     members: int | None = None
     further_models: tuple[Model, ...] = ()
+    care: CareContext = field(default_factory=CareContext)
 
     @property
     def models(self) -> tuple[Model, ...]:
@@ -234,42 +216,6 @@ class TwinInput:
     def with_members(self, members: int) -> TwinInput:
         """The same input with an ensemble of another size."""
         return replace(self, members=members)
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """One thing that a flag rests on."""
-
-    name: str
-    value: float
-    unit: str
-    time: datetime
-    origin: Origin
-
-
-@dataclass(frozen=True, slots=True)
-class Flag:
-    """A signal for a person, not a decision.
-
-    Attributes:
-        kind: what was found.
-        time: when it became true (time of the reading or night that raised it), aware UTC.
-        urgency: how soon to act.
-        action: one sentence: what to do.
-        reason: one or two sentences: why, with values, times and how sure.
-        probability: of the event, between 0 and 1; None for a rule on measured values.
-        origin: who says it.
-        evidence: the values behind it.
-    """
-
-    kind: FlagKind
-    time: datetime
-    urgency: Urgency
-    action: str
-    reason: str
-    origin: Origin
-    probability: float | None = None
-    evidence: tuple[Evidence, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,9 @@ machine-readable ``reason`` so that refusals can be counted without parsing sent
     ├── StoreError         the database on the device
     ├── BundleError        a reduced model that cannot be trusted or run
     ├── DetectionError     days, settings or a saved state that the detector cannot take
-    └── ProgramError       a disease program that is not well formed
+    ├── ProgramError       a disease program that is not well formed
+    ├── FlagError          a flag that states what it must not
+    └── WordingError       a catalogue of sentences that cannot be read
 """
 
 from __future__ import annotations
@@ -55,3 +57,11 @@ class ProgramError(EdgeTwinError):
 
 class DetectionError(EdgeTwinError):
     """Days, settings or a saved state that the detector of changes cannot take."""
+
+
+class FlagError(EdgeTwinError):
+    """A flag that states what it must not, such as a grade without the version of its criteria."""
+
+
+class WordingError(EdgeTwinError):
+    """A catalogue of sentences that cannot be read."""

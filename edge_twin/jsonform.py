@@ -17,7 +17,9 @@ from typing import Any
 import numpy as np
 
 from edge_twin.contract import Forecast, Posterior, TwinOutput
+from edge_twin.flag import Flag
 from edge_twin.observation import Waveform
+from edge_twin.wording import Message, english
 
 SIGNIFICANT_DIGITS = 9
 
@@ -68,6 +70,24 @@ def forecast_form(forecast: Forecast | None) -> dict[str, Any] | None:
     return {renamed.get(name, name): plain(getattr(forecast, name)) for name in names}
 
 
+def flag_form(flag: Flag) -> dict[str, Any]:
+    """A flag as JSON values: its fields, its sentences in the reference language, and the same as messages."""
+    names = [field.name for field in fields(flag) if field.name != "says"]
+    form = {name: plain(getattr(flag, name)) for name in names}
+    spoken = {field.name: getattr(flag.says, field.name) for field in fields(flag.says)}
+    said = {name: english(text) for name, text in spoken.items()}
+    return {**form, **said, "messages": {name: plain(text) for name, text in spoken.items()}}
+
+
+def message_form(message: Message) -> dict[str, Any]:
+    """A message as JSON values; a time keeps its offset, since the sentence shows the patient's hour."""
+    return {"id": message.id, "arguments": {name: _argument(value) for name, value in message.arguments}}
+
+
+def _argument(value: object) -> Any:  # noqa: ANN401 - see plain()
+    return value.isoformat() if isinstance(value, datetime) else plain(value)
+
+
 def waveform_form(waveform: Waveform) -> dict[str, Any]:
     """A waveform as JSON values; samples are not rounded, since they are what the device said."""
     return {
@@ -98,6 +118,8 @@ _CONVERTERS: tuple[tuple[Any, Any], ...] = (
     ((float, np.floating), rounded),
     ((int, np.integer), int),
     (datetime, time_text),
+    (Flag, flag_form),
+    (Message, message_form),
     (timedelta, lambda value: value.total_seconds()),
     (np.ndarray, lambda value: [plain(item) for item in value]),
     ((list, tuple, frozenset), lambda value: [plain(item) for item in value]),

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from edge_twin import codes
+from edge_twin.wording import Message, say
 
 
 class WindowStart(StrEnum):
@@ -111,6 +112,11 @@ class LowCount:
     def text(self) -> str:
         """The event without its period: "neutrophils below 0.5 ×10⁹/L"."""
         return f"{self.label} below {self.threshold:g} ×10⁹/L"
+
+    @property
+    def said(self) -> Message:
+        """The event without its period, as a message."""
+        return say("counts.event", label=self.label, threshold=self.threshold)
 
     @property
     def _number(self) -> str:

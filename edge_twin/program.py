@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import pairwise
@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import Any, final
 
 from edge_twin.errors import ProgramError
+from edge_twin.flag import FlagKind
 from edge_twin.low_count import CountRule, LowCount, WindowStart, read_rule
 
 SCHEMA = "edge-twin.program/1"
+RULES_SCHEMA = "edge-twin.rules/1"
 _PROGRAMS = Path(__file__).parent / "programs"
+_RULES = Path(__file__).parent / "rules"
 USUAL_CYCLE_DAYS = 21.0  # of a program that states no length of its cycle
 COUNT_TABLE = "count"
 
@@ -309,11 +312,7 @@ def _program(document: dict[str, Any]) -> Program:
         members=int(document["members"]),
         horizon_days=float(document["horizon_days"]),
         features_synced=tuple(document["features_synced"]),
-        thresholds={
-            table: _thresholds(rows)
-            for table, rows in document.items()
-            if isinstance(rows, dict) and table != COUNT_TABLE
-        },
+        thresholds=_all_thresholds(document),
         limits={row["id"]: _limit(row) for row in document["limit"]},
         regimens=tuple(_regimen(row) for row in document["regimen"]),
         further_bundles=_names(document.get("further_bundles", [])),
@@ -329,8 +328,6 @@ def _program(document: dict[str, Any]) -> Program:
 
 def _checked_flags(rule: CountRule) -> CountRule:
     """Kinds of flags are a closed list: a program names one of them or is refused when it is read."""
-    from edge_twin.contract import FlagKind  # noqa: PLC0415 - the contract's types hold a program
-
     for name in (rule.measured_flag, rule.forecast_flag):
         FlagKind(name)
     return rule
@@ -349,6 +346,31 @@ def _ascending(values: Iterable[object]) -> tuple[float, ...]:
     if not days or days[0] != 0.0 or any(later <= earlier for earlier, later in pairwise(days)):
         raise ValueError(f"days {days} do not rise from 0")
     return days
+
+
+def _all_thresholds(document: dict[str, Any]) -> dict[str, dict[str, Threshold]]:
+    """The program's own tables and those of the rule packs that it names; no table stands twice."""
+    tables = {name: _thresholds(rows) for name, rows in _tables(document)}
+    for pack in _names(document.get("rules", [])):
+        for name, rows in _tables(_rule_pack(pack)):
+            if name in tables:
+                raise ValueError(f"table {name} stands twice")
+            tables[name] = _thresholds(rows)
+    return tables
+
+
+def _tables(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    return ((name, rows) for name, rows in document.items() if isinstance(rows, dict) and name != COUNT_TABLE)
+
+
+def _rule_pack(name: str) -> dict[str, Any]:
+    """A file of thresholds that several programs share."""
+    if not name.isidentifier():
+        raise ValueError(f"{name!r} is no name of a rule pack")
+    document = tomllib.loads((_RULES / f"{name}.toml").read_text(encoding="utf-8"))
+    if document["schema"] != RULES_SCHEMA:
+        raise ValueError(f"rule pack {name} has schema {document['schema']!r}")
+    return document
 
 
 def _thresholds(rows: dict[str, Any]) -> dict[str, Threshold]:
@@ -381,5 +403,5 @@ def _support(row: dict[str, Any]) -> Support:
 
 def _names(names: object) -> tuple[str, ...]:
     if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
-        raise ValueError("further_bundles is not a list of names")
+        raise ValueError(f"{names!r} is not a list of names")
     return tuple(names)

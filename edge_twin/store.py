@@ -18,9 +18,10 @@ from typing import Any, NamedTuple
 from sqlite_utils import Database, Migrations
 
 from edge_twin import codes
-from edge_twin.contract import Coverage, Flag
+from edge_twin.contract import Coverage
 from edge_twin.errors import StoreError
 from edge_twin.features import Feature
+from edge_twin.flag import Flag
 from edge_twin.jsonform import canonical, plain
 from edge_twin.observation import DeviceEvent, Observation, Origin, Quality, observe
 

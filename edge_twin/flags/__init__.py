@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edge_twin.contract import Flag
+from edge_twin.flag import Flag
 from edge_twin.flags.counts import forecast_flags, measured_flags, mismatch_flags
 from edge_twin.flags.fever import fever_flags
 from edge_twin.flags.resting_heart_rate import heart_rate_flags

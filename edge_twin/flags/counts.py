@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from datetime import timedelta
 
-from edge_twin.contract import Flag, FlagKind, Forecast, Urgency
+from edge_twin.contract import Forecast
+from edge_twin.flag import Flag, FlagKind, Sentences, Urgency
 from edge_twin.flags.situation import Situation, evidence, is_below, out_of_100
+from edge_twin.low_count import WindowStart
 from edge_twin.observation import Origin
+from edge_twin.wording import Message, Text, Values, say
 
 NOMINAL_OUTSIDE = 0.05  # share of counts that a 95 % interval may miss
 
@@ -17,15 +21,26 @@ def measured_flags(situation: Situation) -> Iterator[Flag]:
     count, rule = situation.fresh_count(), situation.given.program.count
     if count is None or not is_below(count, situation.given.program.low_threshold):
         return
+    threshold = situation.given.program.low_threshold
+    said: Values = {
+        "label": rule.label,
+        "sign": count.limit_sign,
+        "value": count.value,
+        "time": situation.local(count.time),
+    }
     yield Flag(
         kind=FlagKind(rule.measured_flag),
         time=count.time,
-        urgency=Urgency.SOON,
-        action="Tell your team today, and measure your temperature by mouth as your plan says.",
-        reason=f"{rule.label.capitalize()} {count.limit_sign}{count.value:g} ×10⁹/L at {situation.local(count.time)}: "
-        "in the CTCAE v5 grade 4 range; grade to be confirmed by a clinician.",
+        urgency=Urgency.TODAY,
         origin=Origin.LAB,
+        says=Sentences(
+            action=(say("counts.measured_action"),),
+            reason=(say("counts.measured", **said),),
+            clinician=(say("counts.measured_clinician", **said, threshold=threshold),),
+            would_change=(say("counts.measured_would_change"),),
+        ),
         evidence=(evidence(count),),
+        bound=situation.bound("forecast", rule.threshold_name),
     )
 
 
@@ -38,27 +53,42 @@ def forecast_flags(situation: Situation) -> Iterator[Flag]:
     yield Flag(
         kind=FlagKind(situation.given.program.count.forecast_flag),
         time=situation.now,
-        urgency=Urgency.SOON,
-        action="Tell your team today that low counts are expected.",
-        reason=_why(forecast),
+        urgency=Urgency.TODAY,
         origin=Origin.MODEL,
+        says=Sentences(
+            action=(say("counts.forecast_action"),),
+            reason=_why(forecast),
+            would_change=(say("counts.forecast_would_change"),),
+            limits=(say("counts.forecast_limits"),),
+        ),
         probability=forecast.p_below,
+        horizon=_horizon(situation),
         evidence=(evidence(latest),) if latest else (),
+        bound=situation.bound("forecast", "raise_probability"),
     )
 
 
-def _why(forecast: Forecast) -> str:
-    basis = (
-        f"{forecast.counts_used} of your counts" if forecast.counts_used else "other patients, no count of yours yet"
-    )
-    counted = "counted on your own data" if forecast.interval_counted else "not yet validated for you"
-    low, high = _interval_at(forecast)
-    event = forecast.event
+def _horizon(situation: Situation) -> timedelta:
+    """From now to the end of the program's window."""
+    rule, window = situation.given.program.count, situation.span("forecast", "window_days")
+    last_dose = situation.doses[-1].time if rule.window_from is WindowStart.LAST_DOSE else situation.now
+    return max(last_dose + window - situation.now, timedelta(0))
+
+
+def _why(forecast: Forecast) -> Text:
+    event, (low, high) = forecast.event, _interval_at(forecast)
+    counted = say("counts.counted" if forecast.interval_counted else "counts.not_validated")
+    own = say("counts.own_counts", number=forecast.counts_used)
     return (
-        f"{event.label.capitalize()} expected below {event.threshold:g} ×10⁹/L {event.period}: "
-        f"chance {out_of_100(forecast.p_below)}. "
-        f"Lowest expected {forecast.nadir:.2f} ×10⁹/L (95 % interval {low:.2f} to {high:.2f}, {counted}) "
-        f"about day {forecast.nadir_day:.0f} after the first dose. Based on the model and {basis}."
+        say(
+            "counts.expected",
+            label=event.label,
+            threshold=event.threshold,
+            period=event.period,
+            chance=out_of_100(forecast.p_below),
+        ),
+        say("counts.lowest", value=forecast.nadir, low=low, high=high, counted=counted, day=forecast.nadir_day),
+        say("counts.basis", basis=own if forecast.counts_used else say("counts.no_count")),
     )
 
 
@@ -73,38 +103,38 @@ def mismatch_flags(situation: Situation) -> Iterator[Flag]:
     Either more counts lay outside their 95 % intervals than chance allows, or the counts together are
     stranger than those of nearly all patients that the model itself makes.
     """
-    tail, why = min(_misses(situation), _misfit(situation))
+    tail, why = min(_misses(situation), _misfit(situation), key=lambda found: found[0])
     if tail > situation.threshold("forecast", "mismatch_probability"):
         return
     yield Flag(
         kind=FlagKind.FORECAST_MISMATCH,
         time=situation.now,
-        urgency=Urgency.ATTENTION,
-        action="Do not rely on the forecast until your team has looked at it.",
-        reason=why,
+        urgency=Urgency.THIS_WEEK,
         origin=Origin.MODEL,
+        says=Sentences(
+            action=(say("counts.mismatch_action"),),
+            reason=(why,),
+            would_change=(say("counts.mismatch_would_change"),),
+        ),
         probability=tail,
+        bound=situation.bound("forecast", "mismatch_probability"),
     )
 
 
-def _misses(situation: Situation) -> tuple[float, str]:
+def _misses(situation: Situation) -> tuple[float, Message]:
     """Probability of so many counts outside their intervals, and the sentence that says so."""
     coverage = situation.given.coverage
     outside = coverage.seen - coverage.inside
-    why = f"{outside} of {coverage.seen} counts fell outside the interval that was forecast for them."
-    return binomial_tail(coverage.seen, outside, NOMINAL_OUTSIDE), why
+    tail = binomial_tail(coverage.seen, outside, NOMINAL_OUTSIDE)
+    return tail, say("counts.misses", outside=outside, seen=coverage.seen)
 
 
-def _misfit(situation: Situation) -> tuple[float, str]:
+def _misfit(situation: Situation) -> tuple[float, Message]:
     """Probability of counts that fit the model so badly, and the sentence that says so."""
     forecast = situation.forecast
     if forecast is None:
-        return 1.0, ""
-    why = (
-        "Your counts do not fit the course that the model expects of any patient; "
-        f"its intervals were made {forecast.interval_widening:.1f} times as wide."
-    )
-    return forecast.p_mismatch, why
+        return 1.0, say("counts.misfit", widening=1.0)
+    return forecast.p_mismatch, say("counts.misfit", widening=forecast.interval_widening)
 
 
 def binomial_tail(trials: int, at_least: int, share: float) -> float:

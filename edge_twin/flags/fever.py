@@ -11,29 +11,24 @@ from datetime import datetime
 from typing import NamedTuple
 
 from edge_twin import codes
-from edge_twin.contract import Flag, FlagKind, Urgency
+from edge_twin.flag import Flag, FlagKind, Sentences, Urgency
 from edge_twin.flags.situation import Situation, evidence, is_below, out_of_100
 from edge_twin.observation import Observation, Origin, Site
+from edge_twin.wording import Message, Values, say
 
-CALL_NOW = "Call your team now; if you cannot reach them, call the emergency number of your plan."
-REPEAT = (
-    "Take your temperature by mouth again within the hour. If you feel worse, call the emergency number of your plan."
-)
-NEEDS_ORAL = "Take your temperature by mouth now."
-
-
-SINGLE = "one reading at or above 38.3: fever by IDSA 2010"
-SUSTAINED = "at or above 38.0 for an hour: fever by IDSA 2010"
-REPEATED = "a repeat still at or above 38.0: alert rule of this program"
-OVERDUE = "not repeated in time: alert rule of this program"
+SINGLE = say("fever.single")
+SUSTAINED = say("fever.sustained")
+REPEATED = say("fever.repeated")
+OVERDUE = say("fever.overdue")
 
 
 class _Finding(NamedTuple):
     """A qualifying fever: since when, why, by which definition, and the readings behind it."""
 
     since: datetime
-    why: str
-    definition: str
+    why: Message
+    definition: Message
+    threshold: str
     readings: tuple[Observation, ...]
 
 
@@ -72,7 +67,7 @@ def _qualifying(situation: Situation, oral: list[Observation]) -> _Finding | Non
             continue
         run.append(reading)
         if reading.value >= situation.threshold("fever", "single_oral_cel"):
-            return _Finding(reading.time, _stated(situation, reading), SINGLE, (reading,))
+            return _Finding(reading.time, _stated(situation, reading), SINGLE, "single_oral_cel", (reading,))
         if len(run) > 1:
             return _repeated(situation, run)
     return _overdue(situation, run, situation.now)
@@ -83,21 +78,24 @@ def _overdue(situation: Situation, run: list[Observation], until: datetime) -> _
     if len(run) != 1 or until - run[0].time <= situation.span("fever", "repeat_overdue_minutes"):
         return None
     minutes = situation.threshold("fever", "repeat_overdue_minutes")
-    why = f"{_stated(situation, run[0])}, and no second reading within {minutes:.0f} minutes"
-    return _Finding(run[0].time + situation.span("fever", "repeat_overdue_minutes"), why, OVERDUE, tuple(run))
+    why = say("fever.not_repeated", first=_stated(situation, run[0]), minutes=minutes)
+    since = run[0].time + situation.span("fever", "repeat_overdue_minutes")
+    return _Finding(since, why, OVERDUE, "repeat_overdue_minutes", tuple(run))
 
 
-def _stated(situation: Situation, reading: Observation) -> str:
-    return f"temperature {reading.value:.4g} °C by mouth at {situation.local(reading.time)}"
+def _stated(situation: Situation, reading: Observation) -> Message:
+    return say("fever.reading", value=reading.value, time=situation.local(reading.time))
 
 
 def _repeated(situation: Situation, run: list[Observation]) -> _Finding:
     """A second reading at or above 38.0 with none lower between; after an hour it meets the definition."""
     first, last = run[0], run[-1]
     apart = last.time - first.time
-    why = f"{_stated(situation, first)} and still {last.value:.4g} °C {apart.total_seconds() / 60:.0f} minutes later"
+    why = say(
+        "fever.still", first=_stated(situation, first), value=last.value, minutes=round(apart.total_seconds() / 60)
+    )
     definition = SUSTAINED if apart >= situation.span("fever", "sustained_minutes") else REPEATED
-    return _Finding(last.time, why, definition, tuple(run))
+    return _Finding(last.time, why, definition, "sustained_oral_cel", tuple(run))
 
 
 def _awaiting_repeat(situation: Situation, oral: list[Observation]) -> Observation | None:
@@ -107,47 +105,53 @@ def _awaiting_repeat(situation: Situation, oral: list[Observation]) -> Observati
 
 
 def _urgent(situation: Situation, finding: _Finding) -> Flag:
-    sentence = finding.why[0].upper() + finding.why[1:]
     count = situation.fresh_count()
+    found = say("fever.found", why=finding.why, definition=finding.definition)
     return Flag(
         kind=FlagKind.FEVER,
         time=finding.since,
-        urgency=Urgency.URGENT,
-        action=CALL_NOW,
-        reason=f"{sentence} ({finding.definition}). {_counts(situation)} {_masking()}",
+        urgency=Urgency.NOW,
         origin=Origin.DEVICE,
+        says=Sentences(
+            action=(say("fever.call_now"),),
+            reason=(found, _counts(situation), say("fever.masking")),
+            clinician=(say("fever.clinician"), found, _counts(situation)),
+            would_change=(say("fever.would_change"),),
+            limits=(say("fever.limits"),),
+        ),
         evidence=tuple(evidence(r) for r in (*finding.readings, *([count] if count else []))),
+        bound=situation.bound("fever", finding.threshold),
     )
 
 
-def _counts(situation: Situation) -> str:
+def _counts(situation: Situation) -> Message:
     """What is known of the program's count: it never lowers the alert."""
     fresh, rule = situation.fresh_count(), situation.given.program.count
     if fresh is not None:
         low = situation.threshold("fever", rule.fever_threshold)
-        unsure = "perhaps below" if fresh.limit_sign else "not below"  # less than a limit that lies higher
-        relation = "below" if is_below(fresh, low) else unsure
-        said = f"{rule.label.capitalize()} {fresh.limit_sign}{fresh.value:g} ×10⁹/L"
-        return f"{said} at {situation.local(fresh.time)}, {relation} {low:g}."
+        unsure = "perhaps_below" if fresh.limit_sign else "not_below"  # less than a limit that lies higher
+        relation = say(f"fever.{'below' if is_below(fresh, low) else unsure}", threshold=low)
+        said: Values = {"label": rule.label, "sign": fresh.limit_sign, "value": fresh.value}
+        return say("fever.count", **said, time=situation.local(fresh.time), relation=relation)
     if situation.forecast is not None:
-        chance, event = out_of_100(situation.forecast.p_below), situation.forecast.event
-        return f"No count within 48 hours; chance of {event.text} {event.period}: {chance}."
-    return f"{rule.label.capitalize()} unknown during treatment: counted as at risk."
-
-
-def _masking() -> str:
-    return "Medicines against fever or steroids: not recorded here, please tell your team."
+        event, chance = situation.forecast.event, out_of_100(situation.forecast.p_below)
+        return say("fever.count_forecast", event=event.said, period=event.period, chance=chance)
+    return say("fever.count_unknown", label=rule.label)
 
 
 def _repeat(situation: Situation, reading: Observation) -> Flag:
     return Flag(
         kind=FlagKind.FEVER_REPEAT,
         time=reading.time,
-        urgency=Urgency.ATTENTION,
-        action=REPEAT,
-        reason=f"First {_stated(situation, reading)}: at or above 38.0 and below 38.3.",
+        urgency=Urgency.TODAY,
         origin=Origin.DEVICE,
+        says=Sentences(
+            action=(say("fever.repeat_action"),),
+            reason=(say("fever.first", reading=_stated(situation, reading)),),
+            would_change=(say("fever.repeat_would_change"),),
+        ),
         evidence=(evidence(reading),),
+        bound=situation.bound("fever", "sustained_oral_cel"),
     )
 
 
@@ -159,12 +163,17 @@ def _oral_needed(situation: Situation, oral: list[Observation]) -> Iterator[Flag
     if not warm or (last_oral is not None and last_oral >= warm[-1].time):
         return
     reading = warm[-1]
+    said = {"value": reading.value, "site": reading.site.value, "time": situation.local(reading.time)}
     yield Flag(
         kind=FlagKind.ORAL_READING_NEEDED,
         time=reading.time,
-        urgency=Urgency.ATTENTION,
-        action=NEEDS_ORAL,
-        reason=f"{reading.value:.4g} °C ({reading.site.value}) at {situation.local(reading.time)}, not by mouth.",
+        urgency=Urgency.TODAY,
         origin=Origin.DEVICE,
+        says=Sentences(
+            action=(say("fever.oral_action"),),
+            reason=(say("fever.not_by_mouth", **said),),
+            would_change=(say("fever.oral_would_change"),),
+        ),
         evidence=(evidence(reading),),
+        bound=situation.bound("fever", "non_oral_cel"),
     )

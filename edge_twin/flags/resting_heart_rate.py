@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from edge_twin.contract import Evidence, Flag, FlagKind, Urgency
 from edge_twin.features import NIGHT_HEART_RATE, Feature
 from edge_twin.features.calendar import local_date
 from edge_twin.features.feature import middle
+from edge_twin.flag import Evidence, Flag, FlagKind, Sentences, Urgency
 from edge_twin.flags.situation import Situation
 from edge_twin.observation import Origin
+from edge_twin.wording import say
 
 
 def heart_rate_flags(situation: Situation) -> Iterator[Flag]:
@@ -28,7 +29,7 @@ def heart_rate_flags(situation: Situation) -> Iterator[Flag]:
         return
     if not _red(situation, nights):
         return
-    yield _flag(nights)
+    yield _flag(situation, nights)
 
 
 def _red(situation: Situation, nights: Sequence[Feature]) -> bool:
@@ -55,15 +56,20 @@ def _limit(situation: Situation) -> float:
     return situation.threshold("resting_heart_rate", "excess_per_min")
 
 
-def _flag(nights: Sequence[Feature]) -> Flag:
+def _flag(situation: Situation, nights: Sequence[Feature]) -> Flag:
     last = nights[-1]
+    found = {"rate": _beats(last), "excess": _excess(nights), "baseline": _baseline(nights), "nights": len(nights)}
     return Flag(
         kind=FlagKind.RESTING_HEART_RATE,
         time=last.end,
-        urgency=Urgency.ATTENTION,
-        action="Measure your temperature by mouth now and look for signs of infection.",
-        reason=f"Resting heart rate at night {_beats(last)} per minute, {_excess(nights)} above your usual "
-        f"{_baseline(nights)} ({len(nights)} nights), for the second night in a row.",
+        urgency=Urgency.TODAY,
         origin=Origin.DEVICE,
-        evidence=tuple(Evidence(n.name, n.value or 0.0, n.unit, n.end, Origin.DEVICE) for n in nights[-2:]),
+        says=Sentences(
+            action=(say("heart.action"),),
+            reason=(say("heart.above", **found),),
+            would_change=(say("heart.would_change"),),
+            limits=(say("heart.limits"),),
+        ),
+        evidence=tuple(Evidence(n.name, n.value or 0.0, n.unit, n.end, Origin.DEVICE, n.start) for n in nights[-2:]),
+        bound=situation.bound("resting_heart_rate", "excess_per_min"),
     )

@@ -8,9 +8,11 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from edge_twin import codes
-from edge_twin.contract import Dose, Evidence, Forecast, TwinInput
+from edge_twin.contract import Dose, Forecast, TwinInput
 from edge_twin.features import Feature
+from edge_twin.flag import Bound, Evidence
 from edge_twin.observation import Observation
+from edge_twin.wording import Message, say
 
 
 @dataclass(frozen=True)
@@ -41,13 +43,22 @@ class Situation:
         """Usable readings of one kind, oldest first."""
         return (o for o in self.observations if o.code == code and o.is_usable)
 
-    def local(self, moment: datetime) -> str:
-        """Hour and date where the patient is."""
-        return f"{moment.astimezone(self.zone):%H:%M on %Y-%m-%d}"
+    def newest(self, code: codes.Code) -> Observation | None:
+        """The newest usable reading of one kind."""
+        return max(self.readings(code), key=lambda o: (o.time, o.id), default=None)
+
+    def bound(self, table: str, name: str) -> Bound:
+        """A threshold of the program as what decided a flag."""
+        rule = self.given.program.thresholds[table][name]
+        return Bound(f"{table}.{name}", rule.value, rule.mark, rule.source)
+
+    def local(self, moment: datetime) -> datetime:
+        """The moment in the patient's time zone, as messages take it."""
+        return moment.astimezone(self.zone)
 
     def latest_count(self) -> Observation | None:
         """The newest usable value of the program's count."""
-        return max(self.readings(self.given.program.count.code), key=lambda o: (o.time, o.id), default=None)
+        return self.newest(self.given.program.count.code)
 
     def fresh_count(self) -> Observation | None:
         """The newest count if it is young enough to stand for today."""
@@ -67,6 +78,6 @@ def is_below(count: Observation, threshold: float) -> bool:
     return count.value < threshold or bool(count.limit_sign and count.value <= threshold)
 
 
-def out_of_100(probability: float) -> str:
+def out_of_100(probability: float) -> Message:
     """A probability as a natural frequency; never "0 of 100" or "100 of 100", which would claim certainty."""
-    return f"{min(max(round(100 * probability), 1), 99)} of 100"
+    return say("common.out_of_100", number=min(max(round(100 * probability), 1), 99))

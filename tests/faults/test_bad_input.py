@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from edge_twin import codes
-from edge_twin.contract import FlagKind, Refusal
+from edge_twin.contract import Refusal
+from edge_twin.flag import FlagKind
 from edge_twin.observation import Quality
 from edge_twin_adapters.ble.source import LinkTimes
 from edge_twin_adapters.ble.virtual import VirtualRadio, VirtualStrap, VirtualThermometer

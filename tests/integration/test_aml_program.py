@@ -15,7 +15,7 @@ import pytest
 
 from edge_twin import codes
 from edge_twin.case import Case, read_case, replay
-from edge_twin.contract import FlagKind
+from edge_twin.flag import FlagKind
 from edge_twin.observation import Observation, observe
 from edge_twin.patient import PatientTwin, restore
 from edge_twin.rehearsal import rehearse

@@ -26,7 +26,7 @@ def test_replay_gives_the_same_bytes_twice() -> None:
     assert first.returncode == 0, first.stderr
     assert first.stdout == second.stdout
     document = json.loads(first.stdout)
-    assert document["schema"] == "edge-twin.case-result/3"
+    assert document["schema"] == "edge-twin.case-result/4"
     assert document["steps"][0]["engine"] == "numpy"
 
 

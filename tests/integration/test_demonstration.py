@@ -55,7 +55,7 @@ def test_every_beat_that_was_played_was_stored(summary: dict[str, Any]) -> None:
 def test_the_flags_come_in_time_and_with_reasons(summary: dict[str, Any]) -> None:
     flags = {flag["kind"]: flag for flag in reversed(summary["flags"])}
     fever, forecast = flags["fever_under_chemotherapy"], flags["anc_below_0_5_within_7_days"]
-    assert fever["urgency"] == "urgent"
+    assert fever["urgency"] == "now"
     assert fever["probability"] is None
     assert forecast["time"] < fever["time"]
     assert 0.5 <= forecast["probability"] <= 1.0

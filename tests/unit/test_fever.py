@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from edge_twin.contract import Dose, Flag, FlagKind, TwinInput, Urgency
+from edge_twin.contract import Dose, TwinInput
+from edge_twin.flag import Flag, FlagKind, Urgency
 from edge_twin.observation import Observation, Site
 from edge_twin.program import Program
 from edge_twin.reduced_model import ReducedModel
@@ -66,7 +67,7 @@ def test_hz_fever_01_is_urgent_with_action_reason_and_time(
     flags: Callable[..., tuple[Flag, ...]], temperature: Maker, docetaxel: Dose
 ) -> None:
     (flag,) = flags(5, temperature(38.4, morning(docetaxel)))
-    assert flag.urgency is Urgency.URGENT
+    assert flag.urgency is Urgency.NOW
     assert flag.time == morning(docetaxel)
     assert "Call your team now" in flag.action
     assert "38.4 °C by mouth at 10:00 on 2026-03-10" in flag.reason
@@ -79,7 +80,7 @@ def test_hz_fever_01_the_count_changes_only_the_reason(
     hot = temperature(38.4, morning(docetaxel))
     (high,) = flags(5, hot, count(4.0, morning(docetaxel) - timedelta(hours=3)))
     (low, measured) = flags(5, hot, count(0.3, morning(docetaxel) - timedelta(hours=3)))
-    assert high.urgency is low.urgency is Urgency.URGENT
+    assert high.urgency is low.urgency is Urgency.NOW
     assert "not below 0.5" in high.reason
     assert "Neutrophils 0.3 ×10⁹/L" in low.reason
     assert measured.kind is FlagKind.NEUTROPHILS_LOW

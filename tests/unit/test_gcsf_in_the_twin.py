@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from edge_twin.case import read_case, replay
-from edge_twin.contract import Dose, FlagKind, Refusal, TwinInput
+from edge_twin.contract import Dose, Refusal, TwinInput
 from edge_twin.errors import ProgramError
+from edge_twin.flag import FlagKind
 from edge_twin.jsonform import output_form
 from edge_twin.observation import Observation
 from edge_twin.patient import PatientTwin

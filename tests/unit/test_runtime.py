@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from edge_twin import codes, runtime
-from edge_twin.contract import Dose, FlagKind
+from edge_twin.contract import Dose
 from edge_twin.errors import EdgeTwinError, StoreError
 from edge_twin.features import NIGHT_HEART_RATE
+from edge_twin.flag import FlagKind
 from edge_twin.observation import DeviceEvent, DeviceEventKind, Observation, observe
 from edge_twin.program import Program
 from edge_twin.reduced_model import ReducedModel

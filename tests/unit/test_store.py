@@ -13,11 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_twin import codes
-from edge_twin.contract import Flag, FlagKind, Urgency
 from edge_twin.errors import StoreError
 from edge_twin.features import Feature
+from edge_twin.flag import Flag, FlagKind, Sentences, Urgency
 from edge_twin.observation import DeviceEvent, DeviceEventKind, Observation, Origin, Quality, observe
 from edge_twin.store import Store, from_us, to_us
+from edge_twin.wording import say
 
 NOW = datetime(2026, 3, 2, 9, 0, 0, 123456, tzinfo=UTC)
 NIGHT = Feature("resting_heart_rate_night", 55.5, "/min", NOW, NOW + timedelta(hours=7), 2, 1.0)
@@ -37,7 +38,9 @@ def beat(n: int) -> Observation:
 
 
 def fever() -> Flag:
-    return Flag(FlagKind.FEVER, NOW, Urgency.URGENT, "Call your team now.", "38.4 °C", Origin.DEVICE)
+    return Flag(
+        FlagKind.FEVER, NOW, Urgency.NOW, Origin.DEVICE, Sentences((say("fever.call_now"),), (say("fever.single"),))
+    )
 
 
 def test_observations_come_back_as_they_went_in(store: Store) -> None:

@@ -13,8 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edge_twin import codes
-from edge_twin.contract import Coverage, Dose, FlagKind, Refusal, TwinInput, TwinOutput
+from edge_twin.contract import Coverage, Dose, Refusal, TwinInput, TwinOutput
 from edge_twin.features import NIGHT_HEART_RATE, Feature
+from edge_twin.flag import FlagKind
 from edge_twin.jsonform import canonical, output_form
 from edge_twin.observation import Observation, Origin, Quality, observe
 from edge_twin.program import Program

@@ -153,7 +153,7 @@ def _table(rehearsal: Rehearsal) -> str:
 
 def _effect(option: Rehearsed) -> str:
     """What the support does, within the one model that knows it; models differ, so its row has no rank."""
-    without = out_of_100(option.unsupported_p_below or 0.0)
+    without = out_of_100(option.unsupported_p_below or 0.0).text
     return (
         f"{option.option}: {option.support}; computed by {option.model_id}, which without it says {without} and a "
         f"lowest count of {option.unsupported_nadir_median:.2f}"
@@ -165,7 +165,7 @@ def _line(option: Rehearsed, wide: int) -> str:
     recovery = "-" if option.days_to_recovery is None else f"{option.days_to_recovery:.0f}"
     effect = "-" if option.effect_share is None else f"{option.effect_share:.2f}"
     broken = "; ".join(option.limits_broken) or "none"
-    chance = out_of_100(option.p_below)
+    chance = out_of_100(option.p_below).text
     shown = f"{option.option:<{wide}}{chance:>14}{nadir:>24}{option.count_on_dose_day:>13.1f}{recovery:>10}{effect:>8}"
     return f"{shown}  {broken}"
 

@@ -14,7 +14,7 @@ body{font:16px/1.5 system-ui,sans-serif;color:#22313f;max-width:62rem;margin:2re
 h1{font-size:1.6rem;margin-bottom:.2rem}h2{font-size:1.15rem;margin-top:2rem}
 img{max-width:100%;height:auto}table{border-collapse:collapse;width:100%;font-size:.92rem}
 th,td{text-align:left;padding:.35rem .6rem;border-bottom:1px solid #d5dce3;vertical-align:top}
-.note{background:#f2f6fa;border-left:4px solid #1f5fa8;padding:.6rem 1rem}.urgent{color:#b3261e;font-weight:600}
+.note{background:#f2f6fa;border-left:4px solid #1f5fa8;padding:.6rem 1rem}.now{color:#b3261e;font-weight:600}
 td.number{text-align:right;font-variant-numeric:tabular-nums}
 """
 
@@ -85,7 +85,7 @@ def _options(summary: dict[str, Any]) -> str:
     rows = [
         (
             escape(option["title"]),
-            out_of_100(option["p_anc_below_0_5"]),
+            out_of_100(option["p_anc_below_0_5"]).text,
             f"{option['nadir_median']:.2f} ({option['nadir_lower']:.2f} to {option['nadir_upper']:.2f})",
             f"{option['anc_on_dose_day']:.1f}",
             escape("; ".join(option["limits_broken"]) or "none"),
@@ -101,7 +101,7 @@ def _options(summary: dict[str, Any]) -> str:
 
 def _support_note(option: dict[str, Any]) -> str:
     """What the support does, within the model that knows it: the rows above come from another one."""
-    without = out_of_100(option["unsupported_p_anc_below_0_5"])
+    without = out_of_100(option["unsupported_p_anc_below_0_5"]).text
     return (
         f"<p>{escape(option['title'])}: {escape(option['support'])}. Computed by {escape(option['model_id'])}, which "
         f"without it says {without} and a lowest count of {option['unsupported_nadir_median']:.2f}; compare with that, "

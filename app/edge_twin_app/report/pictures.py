@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from edge_twin import codes
-from edge_twin.contract import FlagKind
 from edge_twin.features import NIGHT_HEART_RATE
+from edge_twin.flag import FlagKind
 from edge_twin.flags.situation import out_of_100
 from edge_twin.rehearsal import Rehearsed
 from edge_twin.store import Store
@@ -38,7 +38,7 @@ _KIND_LABELS = {
     FlagKind.RESTING_HEART_RATE: "resting heart rate above baseline",
     FlagKind.FORECAST_MISMATCH: "counts contradict the forecast",
 }
-_URGENCY = {"urgent": WARN, "soon": "#c77700", "attention": ACCENT}
+_URGENCY = {"now": WARN, "today": "#c77700", "this_week": ACCENT, "note": INK}
 
 
 def draw_all(store: Store, options: Sequence[Rehearsed], folder: Path) -> dict[str, Path]:
@@ -175,7 +175,7 @@ def _nadir(panel: Axes, place: int, option: Rehearsed, color: str) -> None:
     panel.errorbar(option.nadir_median, place, xerr=[[low], [high]], fmt="o", color=color, mfc=fill, capsize=4)
     kept = "" if option.allowed else ", limit not kept"
     effect = "" if option.effect_share is None else f", effect {100 * option.effect_share:.0f} %"
-    chance = f"{out_of_100(option.p_below)} below {option.event.threshold:g}{effect}{kept}"
+    chance = f"{out_of_100(option.p_below).text} below {option.event.threshold:g}{effect}{kept}"
     panel.annotate(chance, (option.nadir_median, place), xytext=(0, 8), textcoords="offset points",
                    ha="center", fontsize=7, color=INK,
                    bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5})  # fmt: skip
