@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_twin_models.cohorts.noise import lognormal
+from edge_twin_models.cohorts.noise import lognormal, saturated
 from edge_twin_models.cohorts.parameters import Parameters
 
 Floats = NDArray[np.float64]
@@ -53,7 +53,7 @@ def draw_further(rng: np.random.Generator, course: Course, p: Parameters) -> dic
 
 def _temperature(rng: np.random.Generator, course: Course, p: Parameters) -> Floats:
     has_fever = rng.random() < p["fever_share"]
-    height = lognormal(rng, p["fever_height"], p["fever_log_sd"]) * has_fever
+    height = saturated(lognormal(rng, p["fever_height"], p["fever_log_sd"]), p["fever_limit"]) * has_fever
     drawn = height * np.interp(course.day - p["fever_lag"], course.day, course.illness)
     fever = drawn if course.fever is None else course.fever
     level = p["temperature_level"] + p["temperature_sd_between"] * rng.standard_normal()

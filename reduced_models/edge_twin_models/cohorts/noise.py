@@ -47,3 +47,8 @@ def gaps(rng: np.random.Generator, length: int, share: float, mean_length: float
 def lognormal(rng: np.random.Generator, median: float, log_sd: float) -> float:
     """One draw."""
     return float(median * np.exp(log_sd * rng.standard_normal()))
+
+
+def saturated(value: float, limit: float) -> float:
+    """Close to the value where it is small, never beyond the limit."""
+    return float(limit * np.tanh(value / limit))

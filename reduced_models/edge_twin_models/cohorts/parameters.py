@@ -70,3 +70,14 @@ def _value(key: str, entry: object) -> float | list[float]:
     if not numbers or not all(isinstance(number, int | float) for number in numbers):
         raise ValueError(f"{key} is no number and no list of numbers")
     return [float(number) for number in numbers] if isinstance(value, list) else float(value)
+
+
+def markdown(text: str) -> str:
+    """The table of a file's parameters that the documentation shows."""
+    parse(text)
+    lines = ["| parameter | value | unit | mark | source |", "|---|---|---|---|---|"]
+    for key, entry in tomllib.loads(text).items():
+        if key != "version":
+            value = str(entry["value"]).strip("[]")
+            lines.append(f"| {key} | {value} | {entry['unit']} | {entry['mark']} | {entry['source']} |")
+    return "\n".join(lines)

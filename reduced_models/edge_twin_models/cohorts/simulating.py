@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from edge_twin_models.cohorts import autoregressive
+from edge_twin_models.cohorts import autoregressive, emitting
 from edge_twin_models.cohorts.parameters import Parameters, load
 from edge_twin_models.cohorts.table import CohortTable, SubjectDays, joined
 
 Draw = Callable[[np.random.Generator, str, Parameters, Parameters], SubjectDays]
-_DRAWS: dict[str, Draw] = {"ar": autoregressive.draw_subject}
+_DRAWS: dict[str, Draw] = {"ar": autoregressive.draw_subject, "state": emitting.draw_subject}
 GENERATORS = tuple(_DRAWS)
 
 
