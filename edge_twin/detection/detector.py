@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_twin.detection import settings as shipped_settings
 from edge_twin.detection.baseline import baseline_of
+from edge_twin.detection.form import log_form, log_of
 from edge_twin.detection.fusion import OWN_HISTORY, Fusion
 from edge_twin.detection.log import PersonLog, StreamLog
 from edge_twin.detection.onset import ResponseKernel
@@ -39,6 +40,25 @@ class Detector:
     def shipped(cls) -> Self:
         """A detector with the shipped settings, for a person of whom nothing is known yet."""
         return cls(shipped_settings.shipped())
+
+    def to_form(self) -> dict[str, Any]:
+        """The state as JSON values, versioned."""
+        return log_form(self.log, self.settings.version)
+
+    @classmethod
+    def from_form(cls, form: Any, settings: Settings | None = None) -> Self:  # noqa: ANN401 - anything may be read from a file
+        """A detector that goes on where ``to_form`` stopped.
+
+        Args:
+            form: what ``to_form`` gave, perhaps through JSON.
+            settings: those that the state was made under; the shipped ones when None.
+
+        Raises:
+            DetectionError: ``bad_state`` or ``other_settings``.
+        """
+        detector = cls(settings or shipped_settings.shipped())
+        detector.log = log_of(form, tuple(detector.log.streams), detector.settings.version)
+        return detector
 
     def update(self, record: DayRecord) -> DayScore:
         """Take one day and answer for it.
