@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from edge_twin.features import names
 from edge_twin.features.day import Day
 from edge_twin.features.feature import Feature, middle, quantile
 from edge_twin.features.settings import number
 from edge_twin.features.wear import Motion
 
 PERIOD, DURATION = "sleep_period_day", "sleep_duration_day"
-EFFICIENCY, MID_SLEEP = "sleep_efficiency_day", "mid_sleep_day"
+EFFICIENCY, MID_SLEEP = "sleep_efficiency_day", names.MID_SLEEP
 _UNITS = {PERIOD: "h", DURATION: "h", EFFICIENCY: "1", MID_SLEEP: "h"}
 NOON = 720  # minutes after midnight
 _WINDOW = 5
