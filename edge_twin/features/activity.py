@@ -63,7 +63,7 @@ def _steps(day: Day, readings: Readings, chosen: Readings, minutes: Minutes) -> 
 def _step_minutes(day: Day, chosen: Readings) -> Minutes:
     """Steps by minute, of readings that sum up a minute or less; a day's total has no minutes."""
     fine = [reading for reading in chosen if 0.0 < epoch_seconds(reading) <= LONGEST_EPOCH]
-    return by_minute(fine, lambda reading: day.minute(reading.time), math.fsum)
+    return by_minute(fine, day.minute, math.fsum)
 
 
 def _worn(day: Day, minutes: Minutes, motion: Motion | None) -> set[int]:

@@ -151,11 +151,12 @@ def median_changes(angle: Mapping[int, float]) -> dict[int, float]:
         angle: in degrees, by minute; a minute without neighbours in the window has no change.
     """
     change = {minute: abs(value - angle[minute - 1]) for minute, value in angle.items() if minute - 1 in angle}
+    return {minute: middle([change[m] for m in _around(minute) if m in change]) for minute in change}
+
+
+def _around(minute: int) -> range:
     half = _WINDOW // 2
-    return {
-        minute: middle([change[near] for near in range(minute - half, minute + half + 1) if near in change])
-        for minute in change
-    }
+    return range(minute - half, minute + half + 1)
 
 
 def inactive_bouts(angle: Mapping[int, float]) -> list[tuple[int, int]]:
