@@ -15,6 +15,7 @@ machine-readable ``reason`` so that refusals can be counted without parsing sent
     ├── DetectionError     days, settings or a saved state that the detector cannot take
     ├── FlagError          a flag that states what it must not
     ├── KineticsError      a series from which no growth can be computed
+    ├── LifeError          an act on a flag that its life cycle refuses
     ├── SurveyError        a questionnaire, its content pack or its answers, that cannot be used
     └── WordingError       a catalogue of sentences that cannot be read
 """
@@ -77,6 +78,10 @@ class FlagError(EdgeTwinError):
 
 class KineticsError(EdgeTwinError):
     """A series from which no growth can be computed."""
+
+
+class LifeError(EdgeTwinError):
+    """An act on a flag that its life cycle refuses, such as a snooze of what needs a call now."""
 
 
 class SurveyError(EdgeTwinError):

@@ -12,23 +12,28 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 from zoneinfo import ZoneInfo
 
 from edge_twin import codes
 from edge_twin.background import is_prompt, read_background
 from edge_twin.care import CareContext
 from edge_twin.contract import Dose, Model, Posterior, TwinInput, TwinOutput
-from edge_twin.errors import EdgeTwinError
+from edge_twin.deadman import Heartbeat, check
+from edge_twin.errors import EdgeTwinError, LifeError, StoreError
 from edge_twin.features import LOOK_BACK, TREND_INPUTS, Feature
 from edge_twin.features.calendar import day_bounds, local_date
 from edge_twin.features.day import MOTION, NOON, dates_touched
 from edge_twin.features.heart_stream import STREAMED
 from edge_twin.features.windows import WINDOW_NAMES
+from edge_twin.flag import Flag
+from edge_twin.flags.alarm_rules import alarm_rules
+from edge_twin.flags.life import Life, Lives, Step
+from edge_twin.flags.lifecycle import deliver, follow, tick
 from edge_twin.jsonform import output_form
 from edge_twin.observation import CORRECTED, DeviceEvent, DeviceEventKind, Observation, Waveform
 from edge_twin.program import Program
-from edge_twin.store import FlagChange, Store
+from edge_twin.store import Store
 from edge_twin.streaming import Streams
 from edge_twin.twin import LARGEST_LEAD, advance
 
@@ -61,7 +66,7 @@ class Outgoing:
 
     now: datetime
     features: tuple[tuple[Feature, int], ...]  # each with its version
-    flags: tuple[FlagChange, ...]
+    flags: tuple[Life, ...]  # each with its newest version
     posterior: Posterior | None
 
 
@@ -74,6 +79,14 @@ class Outlet(Protocol):
         Raises:
             EdgeTwinError: when it cannot be queued; the features stay unsent and are offered again.
         """
+
+
+@runtime_checkable
+class Confirming(Protocol):
+    """An outlet that learns what arrived."""
+
+    def confirmed(self) -> Sequence[tuple[int, int]]:
+        """Number and version of every flag that the centre has confirmed since the last call, oldest first."""
 
 
 @dataclass(frozen=True)
@@ -135,6 +148,9 @@ class Runtime:
         self._tick_seconds = tick_seconds
         self._stepped = stepped
         self._zone = ZoneInfo(plan.time_zone)
+        self._alarms = alarm_rules(plan.program)
+        self._outage: Flag | None = None  # told with the first step after it
+        self._started: datetime | None = None
         self._queue: asyncio.Queue[Observation | DeviceEvent] = asyncio.Queue(QUEUE_SIZE)
         self._waveforms: Counter[str] = Counter()  # seen and not yet noted in the store
         self._stepping = asyncio.Lock()
@@ -160,8 +176,10 @@ class Runtime:
         await self._queue.join()
 
     async def _resume(self) -> None:
-        """After a restart: work on what had been stored but perhaps not distilled."""
-        now = self._clock()
+        """After a restart: work on what had been stored but perhaps not distilled, and say how long nobody looked."""
+        now = self._started = self._clock()
+        heartbeat = self.store.flags.heartbeat()
+        self._outage = check(heartbeat, now, self._zone, self._alarms) if heartbeat else None
         self._touched |= set(self._stored_days(now))
         self._streams.start(now, self._touched)
         if self._touched:
@@ -220,8 +238,22 @@ class Runtime:
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(self._tick_seconds)
-            if self.last is not None and self._clock() - self.last.now >= TICK and self._queue.empty():
+            now = self._clock()
+            looked = self.last.now if self.last else self._started or now
+            if now - looked >= TICK and self._queue.empty():
                 await self._step()
+            elif self.last is not None:
+                self._remind(now)
+
+    def _remind(self, now: datetime) -> None:
+        """What the clock alone calls for between two steps: ended snoozes, missing answers."""
+        try:
+            with self.store.transaction():
+                self._confirm(now)
+                if self._move(lambda lives: tick(lives, now, self._alarms)):
+                    self._hand_over(now, None)
+        except StoreError as error:  # tried again with the next tick; a step that meets it ends the runtime
+            log.warning("reminders not kept: %s", error.reason)
 
     def _absorb(self, batch: Sequence[Observation | DeviceEvent]) -> bool:
         """Store a batch in one transaction; returns whether it calls for a step now."""
@@ -333,33 +365,50 @@ class Runtime:
         with self.store.transaction():
             self.store.put_features(set(output.features) - set(given.features), output.now)
             self.store.put_forecast(output.now, {**output_form(output), "features": []})
+            self._confirm(output.now)
             self._move_flags(output)
             self._note_waveforms()
-            self._hand_over(output)
+            self._hand_over(output.now, self._daily_posterior(output))
+            expected = output.now + TICK + timedelta(seconds=self._tick_seconds)
+            self.store.flags.beat(Heartbeat(output.now, expected))
+        self._outage = None
 
     def _move_flags(self, output: TwinOutput) -> None:
-        """Raise what is new, withdraw what no longer holds."""
-        up = self.store.active_flags()
-        holding = {flag.kind for flag in output.flags}
-        for flag in output.flags:
-            if flag.kind not in up:
-                self.store.raise_flag(flag, output.now)
-        for kind, row_id in up.items():
-            if kind not in holding:
-                self.store.withdraw_flag(row_id, output.now)
+        """What people see of the flags that hold now (edge_twin/flags/lifecycle.py)."""
+        holding = output.flags if self._outage is None else (*output.flags, self._outage)
+        self._move(lambda lives: follow(lives, holding, output.now, self._alarms))
 
-    def _hand_over(self, output: TwinOutput) -> None:
+    def _confirm(self, now: datetime) -> None:
+        """Note which flags the clinic's system has confirmed."""
+        confirmed: Sequence[tuple[int, int]] = ()
+        if isinstance(self._outlet, Confirming):
+            confirmed = self._outlet.confirmed()
+        for number, version in confirmed:
+            before = self.store.flags.lives()
+            try:
+                self.store.flags.keep(before, deliver(before, number, version, now))
+            except LifeError:  # a newer flag of the same key has taken its place; this one is history
+                self.store.count("flag_confirmed_late")
+
+    def _move(self, move: Callable[[Lives], Step]) -> bool:
+        """Move the flags within the open transaction; returns whether anything happened."""
+        before = self.store.flags.lives()
+        step = move(before)
+        self.store.flags.keep(before, step)
+        return bool(step.events)
+
+    def _hand_over(self, now: datetime, posterior: Posterior | None) -> None:
         """Hand what may leave to the outlet, in the same transaction; a refusal there undoes nothing here."""
         if self._outlet is None:
             return
-        features = self.store.unsent_features(self.plan.program.features_synced, output.now - SETTLING)
-        flags = self.store.unsent_flags()
-        outgoing = Outgoing(output.now, features, flags, self._daily_posterior(output))
+        features = self.store.unsent_features(self.plan.program.features_synced, now - SETTLING)
+        flags = self.store.flags.unsent()
+        outgoing = Outgoing(now, features, flags, posterior)
         try:
             with self.store.transaction():
                 self._outlet.put(outgoing)
                 self.store.mark_sent(feature for feature, _ in features)
-                self.store.mark_flags_sent(flags)
+                self.store.flags.mark_sent(flags)
         except EdgeTwinError as error:
             log.warning("outlet refused: %s", error.reason)
             self.store.count(f"outlet_{error.reason}")
@@ -391,4 +440,4 @@ async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-__all__ = ["Item", "Outgoing", "Outlet", "Plan", "Runtime", "Source"]
+__all__ = ["Confirming", "Item", "Outgoing", "Outlet", "Plan", "Runtime", "Source"]

@@ -11,9 +11,9 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlite_utils import Database, Migrations
 
@@ -22,14 +22,12 @@ from edge_twin.contract import Coverage
 from edge_twin.errors import StoreError
 from edge_twin.features import Feature
 from edge_twin.features.late import is_correction
-from edge_twin.flag import Flag
-from edge_twin.jsonform import canonical, plain
+from edge_twin.flag_store import FlagStore, add_flag_life
+from edge_twin.jsonform import plain
 from edge_twin.observation import DeviceEvent, Observation, Origin, Quality, observe
+from edge_twin.store_times import from_us, maybe_time, to_us
 
 migrations = Migrations("edge_twin")
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 
 @migrations()
@@ -71,23 +69,21 @@ def m002_corrected_features(database: Database) -> None:
     """)
 
 
-class FlagChange(NamedTuple):
-    """A flag that went up or came down.
+@migrations()
+def m003_flag_life(database: Database) -> None:
+    """Keys, states, versions and events of flags, and the runtime's heartbeat."""
+    add_flag_life(database)
 
-    Attributes:
-        id: number of the flag on this device.
-        form: the flag as JSON values (see :class:`~edge_twin.contract.Flag`).
-        raised: when it went up; withdrawn: when it came down, or None while it is up.
-    """
 
-    id: int
-    form: dict[str, Any]
-    raised: datetime
-    withdrawn: datetime | None
+KNOWN_MIGRATIONS = frozenset(("m001_first_schema", "m002_corrected_features", "m003_flag_life"))
 
 
 class Store:
     """The device's database.
+
+    Attributes:
+        database: for other rooms that join a transaction.
+        flags: the flags in it.
 
     Args:
         path: file, made if absent.
@@ -106,6 +102,7 @@ class Store:
             self.database.execute("PRAGMA synchronous=FULL")
             _refuse_newer(self.database)
             migrations.apply(self.database)
+            self.flags = FlagStore(self.database)
         except sqlite3.Error as error:
             raise StoreError(f"cannot open {path.name}: {error}", reason="unavailable") from error
 
@@ -299,44 +296,7 @@ class Store:
             key = (feature.name, to_us(feature.start))
             self.database.execute("UPDATE features SET sent = 1 WHERE name = ? AND start_us = ?", key)
 
-    # ---- flags, forecasts, comparisons --------------------------------------------------------------
-
-    def active_flags(self) -> dict[str, int]:
-        """Row id of each kind of flag that is up."""
-        rows = self.database.query("SELECT id, kind FROM flags WHERE withdrawn_us IS NULL")
-        return {row["kind"]: row["id"] for row in rows}
-
-    def raise_flag(self, flag: Flag, at: datetime) -> None:
-        """A flag goes up."""
-        row = (flag.kind, to_us(at), flag.urgency, flag.probability, canonical(flag).decode())
-        sql = "INSERT INTO flags(kind, raised_us, urgency, probability, body) VALUES (?, ?, ?, ?, ?)"
-        self.database.execute(sql, row)
-
-    def withdraw_flag(self, row_id: int, at: datetime) -> None:
-        """A flag comes down; its row stays."""
-        self.database.execute("UPDATE flags SET withdrawn_us = ? WHERE id = ?", (to_us(at), row_id))
-
-    def unsent_flags(self) -> tuple[FlagChange, ...]:
-        """Raisings and withdrawals not yet handed to the outbox, oldest first."""
-        sql = """SELECT id, raised_us, withdrawn_us, body FROM flags
-            WHERE sent < CASE WHEN withdrawn_us IS NULL THEN 1 ELSE 2 END ORDER BY raised_us, id"""
-        return tuple(
-            FlagChange(row["id"], json.loads(row["body"]), from_us(row["raised_us"]), _maybe(row["withdrawn_us"]))
-            for row in self.database.query(sql)
-        )
-
-    def mark_flags_sent(self, changes: Iterable[FlagChange]) -> None:
-        """Note the hand-over, in the same transaction."""
-        for change in changes:
-            self.database.execute("UPDATE flags SET sent = ? WHERE id = ?", (2 if change.withdrawn else 1, change.id))
-
-    def flag_history(self) -> list[dict[str, Any]]:
-        """Every flag ever raised, oldest first: its form plus ``raised`` and ``withdrawn`` times."""
-        rows = self.database.query("SELECT * FROM flags ORDER BY raised_us, id")
-        return [
-            {**json.loads(row["body"]), "raised": from_us(row["raised_us"]), "withdrawn": _maybe(row["withdrawn_us"])}
-            for row in rows
-        ]
+    # ---- forecasts, comparisons ---------------------------------------------------------------------
 
     def put_forecast(self, made: datetime, form: dict[str, Any]) -> None:
         """Keep a step's output (as JSON form) under the time at which it was made."""
@@ -373,20 +333,6 @@ class Store:
         return {row["name"]: row["value"] for row in self.database.query("SELECT * FROM counters ORDER BY name")}
 
 
-def to_us(moment: datetime) -> int:
-    """Integer microseconds since 1970, exact."""
-    return (moment - _EPOCH) // _MICROSECOND
-
-
-def from_us(microseconds: int) -> datetime:
-    """The inverse of :func:`to_us`."""
-    return _EPOCH + timedelta(microseconds=microseconds)
-
-
-def _maybe(microseconds: int | None) -> datetime | None:
-    return None if microseconds is None else from_us(microseconds)
-
-
 def _text(attributes: object) -> str:
     return json.dumps(plain(attributes), sort_keys=True, ensure_ascii=False)
 
@@ -395,7 +341,7 @@ def _refuse_newer(database: Database) -> None:
     known = {migration.name for migration in migrations.applied(database)} | {
         migration.name for migration in migrations.pending(database)
     }
-    unknown = known - {"m001_first_schema", "m002_corrected_features"}
+    unknown = known - KNOWN_MIGRATIONS
     if unknown:
         raise StoreError(f"the store was written by a newer version ({min(unknown)})", reason="schema_newer")
 
@@ -427,5 +373,5 @@ def _feature(row: dict[str, Any]) -> Feature:
         valid_share=row["valid_share"],
         reason=row["reason"],
         version=row["version"],
-        corrected=_maybe(row["corrected_us"]),
+        corrected=maybe_time(row["corrected_us"]),
     )

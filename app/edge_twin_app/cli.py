@@ -15,14 +15,16 @@ from edge_twin_app.commands import (
     distill,
     doctor,
     evaluate,
+    flags,
     models,
     rehearse,
     replay,
     run,
     trial,
+    watch,
 )
 
-_COMMANDS = (run, replay, rehearse, trial, evaluate, devices, models, central, bench, distill, doctor)
+_COMMANDS = (run, watch, flags, replay, rehearse, trial, evaluate, devices, models, central, bench, distill, doctor)
 
 
 def parser() -> argparse.ArgumentParser:

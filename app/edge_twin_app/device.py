@@ -206,7 +206,7 @@ class Device:
         sealer = Sealer(keys)
         transport = PahoTransport(_mqtt(sync, sealer.dev), random.Random())  # noqa: S311 - jitter
         self.sync = SyncClient(self.settings.store, sealer, keys.ack_keys, transport)
-        outlet = OutboxOutlet(Outbox(self.store.database, sealer))
+        outlet = OutboxOutlet(Outbox(self.store.database, sealer), self.store.flags)
         self.sync.start()
         self._closing.callback(self.sync.stop)
         return outlet

@@ -253,6 +253,11 @@ class Outbox:
                 self._enter_drops([row], "quarantined", created)
         return True
 
+    def holds(self, row: RowId) -> bool:
+        """Whether a message is still here: it waits, is in flight, or was refused."""
+        sql = "SELECT 1 FROM outbox WHERE epoch=? AND stream=? AND seq=?"
+        return self._db.conn.execute(sql, row).fetchone() is not None
+
     def counts(self) -> OutboxCounts:
         """Where every message is now."""
         return read_counts(self._db)

@@ -66,6 +66,25 @@ def number(record: RecordMap, key: int) -> float:
     return value / SCALE
 
 
+def pack_probability(value: float) -> int | float:
+    """A probability as a number.
+
+    Raises:
+        RecordError: ``bad_probability`` outside 0 to 1.
+    """
+    if not 0.0 <= value <= 1.0:
+        raise RecordError("a probability lies between 0 and 1", reason="bad_probability")
+    return pack_number(value, "probability")
+
+
+def probability(record: RecordMap, key: int) -> float:
+    """The probability under ``key``; RecordError ``bad_field`` when it is none."""
+    value = number(record, key)
+    if not 0.0 <= value <= 1.0:
+        raise bad_field(key)
+    return value
+
+
 def integer(record: RecordMap, key: int, *, low: int = 0, high: int = 2**63 - 1) -> int:
     """The integer under ``key`` within [low, high]; RecordError ``bad_field`` otherwise."""
     value = record.get(key)

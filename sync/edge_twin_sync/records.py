@@ -18,13 +18,14 @@ from edge_twin.observation import Quality
 from edge_twin_sync import record_codec as codec
 from edge_twin_sync import strict_cbor
 from edge_twin_sync.errors import CodecError, RecordError
+from edge_twin_sync.flag_record import FlagStateRecord
 from edge_twin_sync.record_codec import RecordMap
 from edge_twin_sync.state_record import StateRecord
 from edge_twin_sync.strict_cbor import CborValue
 
 MAX_RECORDS: Final = 2048
 MAX_RANGES: Final = 1024
-BATCH_LIMITS: Final = strict_cbor.Limits(size=65_536, depth=5, items=65_536)
+BATCH_LIMITS: Final = strict_cbor.Limits(size=65_536, depth=9, items=65_536)
 
 # Numbers instead of names that are sent daily; numbers are never reused.
 _NAMES: Final = ("resting_heart_rate", "rmssd", "sdnn", "body_temperature", "absolute_neutrophil_count", "steps")
@@ -37,6 +38,7 @@ class Schema(IntEnum):
 
     FEATURES_V1 = 0x0101
     FLAGS_V1 = 0x0201
+    FLAGS_V2 = 0x0202
     STATES_V1 = 0x0301
     DROPS_V1 = 0x0401
 
@@ -123,7 +125,9 @@ def _read_name(record: RecordMap) -> str:
 
 @dataclass(frozen=True, slots=True)
 class FlagRecord:
-    """A flag as it was raised, or, sent again under the same id, as it was withdrawn.
+    """Version 1: a flag as it was raised, or, sent again under the same id, as it was withdrawn.
+
+    Devices send version 2 (:class:`~edge_twin_sync.flag_record.FlagStateRecord`); this one stays readable.
 
     Attributes:
         id: the store's id of the flag.
@@ -156,9 +160,7 @@ class FlagRecord:
             _FlagKey.REASON: codec.pack_text(self.reason, "reason"),
         }
         if self.probability is not None:
-            if not 0.0 <= self.probability <= 1.0:
-                raise RecordError("a probability lies between 0 and 1", reason="bad_probability")
-            packed[_FlagKey.PROBABILITY] = codec.pack_number(self.probability, "probability")
+            packed[_FlagKey.PROBABILITY] = codec.pack_probability(self.probability)
         if self.withdrawn is not None:
             packed[_FlagKey.WITHDRAWN] = codec.pack_time(self.withdrawn)
         return packed
@@ -166,9 +168,7 @@ class FlagRecord:
     @classmethod
     def from_map(cls, record: RecordMap) -> Self:
         """The record in a decoded map; RecordError ``bad_field`` when it is not one."""
-        probability = codec.number(record, _FlagKey.PROBABILITY) if _FlagKey.PROBABILITY in record else None
-        if probability is not None and not 0.0 <= probability <= 1.0:
-            raise codec.bad_field(_FlagKey.PROBABILITY)
+        probability = codec.probability(record, _FlagKey.PROBABILITY) if _FlagKey.PROBABILITY in record else None
         return cls(
             id=codec.text(record, _FlagKey.ID),
             kind=codec.text(record, _FlagKey.KIND),
@@ -230,10 +230,11 @@ class DropRecord:
         )
 
 
-Record = FeatureRecord | FlagRecord | StateRecord | DropRecord
+Record = FeatureRecord | FlagRecord | FlagStateRecord | StateRecord | DropRecord
 _TYPES: Final[dict[int, type[Record]]] = {
     Schema.FEATURES_V1: FeatureRecord,
     Schema.FLAGS_V1: FlagRecord,
+    Schema.FLAGS_V2: FlagStateRecord,
     Schema.STATES_V1: StateRecord,
     Schema.DROPS_V1: DropRecord,
 }

@@ -18,14 +18,19 @@ from typing import Final, Protocol
 
 from sqlite_utils import Database, Migrations
 
+from edge_twin.jsonform import plain
+from edge_twin.wording import english
 from edge_twin_sync import timestamps
 from edge_twin_sync.envelope import Header
+from edge_twin_sync.flag_record import FlagStateRecord, todays_urgency
 from edge_twin_sync.outbox import writing
 from edge_twin_sync.records import DropRecord, FeatureRecord, FlagRecord, Record
 from edge_twin_sync.state_record import StateRecord
 
 MAX_AUDIT_ROWS: Final = 100_000  # a flood of forgeries is counted on, but does not fill the disk
 _MIGRATIONS: Final = Migrations("edge_twin_central")
+
+_MESSAGE: Final = ("dev", "epoch", "stream", "seq", "n")
 
 MessageId = tuple[str, int, int, int]  # dev, epoch, stream, seq
 
@@ -72,6 +77,18 @@ def central_v1(db: Database) -> None:
         ),
     ):
         db.execute(statement)
+
+
+@_MIGRATIONS()
+def central_v2(db: Database) -> None:
+    """Flags of version 2: state, topic, sentences as messages; urgencies of version 1 in today's words."""
+    columns = ("topic TEXT", "state TEXT", "version INTEGER", "changed_ms INTEGER", "horizon_s INTEGER")
+    for column in (*columns, "level TEXT", "by TEXT", "messages TEXT", "evidence TEXT", "ctcae TEXT"):
+        db.execute(f"ALTER TABLE flags ADD COLUMN {column}")
+    db.execute("UPDATE flags SET state = CASE WHEN withdrawn_ms IS NULL THEN 'raised' ELSE 'resolved' END, topic = ''")
+    for row in list(db.query("SELECT DISTINCT kind, urgency FROM flags")):
+        pair = (row["kind"], row["urgency"])
+        db.execute("UPDATE flags SET urgency = ? WHERE kind = ? AND urgency = ?", (todays_urgency(*pair), *pair))
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,9 +189,10 @@ class SqliteSink:
                 self._add_gaps(header.dev, record)
             else:
                 table, columns = _columns(record)
-                row = (*header.id, number, *columns)
-                marks = ",".join("?" * len(row))
-                self._execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", row)  # noqa: S608 - constants
+                row = {**dict(zip(_MESSAGE, (*header.id, number), strict=True)), **columns}
+                names, marks = ",".join(row), ",".join("?" * len(row))
+                sql = f"INSERT OR IGNORE INTO {table}({names}) VALUES ({marks})"  # noqa: S608 - constants
+                self._execute(sql, tuple(row.values()))
         self.count("records", len(records))
 
     def announcement(self, dev: str, epoch: int) -> bytes | None:
@@ -236,19 +254,61 @@ class SqliteSink:
             )
 
 
-def _columns(record: FeatureRecord | FlagRecord | StateRecord) -> tuple[str, tuple[object, ...]]:
+def _columns(record: FeatureRecord | FlagRecord | FlagStateRecord | StateRecord) -> tuple[str, dict[str, object]]:
     """Table and readable columns of a record."""
     ms = timestamps.to_ms
     match record:
         case FeatureRecord(name=name, start=start, end=end, value=value, unit=unit):
-            rest = (record.quality.value, record.count, record.supersedes)
-            return "features", (name, ms(start), ms(end), value, unit, *rest)
-        case FlagRecord(id=id_, kind=kind, time=time, urgency=urgency):
-            withdrawn = None if record.withdrawn is None else ms(record.withdrawn)
-            return "flags", (id_, kind, ms(time), urgency, record.probability, record.reason, withdrawn)
+            period = {"name": name, "start_ms": ms(start), "end_ms": ms(end), "value": value, "unit": unit}
+            rest = {"quality": record.quality.value, "count": record.count, "supersedes": record.supersedes}
+            return "features", {**period, **rest}
+        case FlagRecord():
+            return "flags", _first_flag(record)
+        case FlagStateRecord():
+            return "flags", _flag(record)
         case StateRecord(time=time, names=names, mean=mean):
-            texts = (json.dumps(part) for part in (names, mean, record.covariance().tolist()))
-            return "states", (ms(time), *texts)
+            texts = {"names": names, "mean": mean, "covariance": record.covariance().tolist()}
+            return "states", {"time_ms": ms(time), **{name: json.dumps(part) for name, part in texts.items()}}
+
+
+def _first_flag(record: FlagRecord) -> dict[str, object]:
+    """A flag of version 1, its urgency in today's words."""
+    withdrawn = None if record.withdrawn is None else timestamps.to_ms(record.withdrawn)
+    return {
+        "id": record.id,
+        "kind": record.kind,
+        "time_ms": timestamps.to_ms(record.time),
+        "urgency": todays_urgency(record.kind, record.urgency),
+        "probability": record.probability,
+        "reason": record.reason,
+        "withdrawn_ms": withdrawn,
+        "topic": "",
+        "state": "raised" if withdrawn is None else "resolved",
+    }
+
+
+def _flag(record: FlagStateRecord) -> dict[str, object]:
+    """A flag of version 2; its reason is also kept as a sentence of the reference language."""
+    said = {part: plain(text) for part, text in record.messages.items()}
+    return {
+        "id": record.id,
+        "kind": record.kind,
+        "time_ms": timestamps.to_ms(record.time),
+        "urgency": record.urgency.value,
+        "probability": record.probability,
+        "reason": english(record.messages.get("reason", ())),
+        "withdrawn_ms": None if record.closed is None else timestamps.to_ms(record.closed),
+        "topic": record.topic,
+        "state": record.state.value,
+        "version": record.version,
+        "changed_ms": timestamps.to_ms(record.changed),
+        "horizon_s": None if record.horizon is None else round(record.horizon.total_seconds()),
+        "level": record.level.value,
+        "by": record.by,
+        "messages": json.dumps(said, ensure_ascii=False),
+        "evidence": json.dumps(plain(record.evidence), ensure_ascii=False),
+        "ctcae": json.dumps(plain(record.ctcae), ensure_ascii=False),
+    }
 
 
 def read_stats(path: Path) -> GatewayStats:

@@ -26,8 +26,9 @@ from edge_twin_adapters.fhir import count_observation, read_observations
 from edge_twin_app.models import load_model
 from edge_twin_app.outlet import OutboxOutlet
 from edge_twin_app.rehearsing import option_row
-from edge_twin_sync.outbox import Outbox
-from edge_twin_sync.records import FlagRecord, decode_batch
+from edge_twin_sync.flag_record import FlagStateRecord
+from edge_twin_sync.outbox import Outbox, RowId
+from edge_twin_sync.records import decode_batch
 from edge_twin_sync.state_record import StateRecord
 
 MODEL = load_model("aml", "numpy")
@@ -167,12 +168,12 @@ async def test_fhir_counts_reach_the_twin_and_its_flag_and_state_leave(tmp_path:
     outbox = _Recording()
     plan = Plan("UTC", told.program, MODEL, told.template.doses, members=100)
     clock = _Fixed(moment)
-    await Runtime(store, plan, [Laboratory(counts)], clock=clock, outlet=OutboxOutlet(outbox)).run()
-    kinds = {form["kind"] for form in store.flag_history()}
+    await Runtime(store, plan, [Laboratory(counts)], clock=clock, outlet=OutboxOutlet(outbox, store.flags)).run()
+    kinds = {life.form["kind"] for life in store.flags.all()}
     store.close()
     assert {FlagKind.LEUKOCYTES_LOW, FlagKind.LEUKOPENIA_FORECAST} <= kinds
     records = [record for body in outbox.bodies for record in decode_batch(body)[1]]
-    assert kinds == {record.kind for record in records if isinstance(record, FlagRecord)}
+    assert kinds == {record.kind for record in records if isinstance(record, FlagStateRecord)}
     (state,) = [record for record in records if isinstance(record, StateRecord)][-1:]
     assert state.names == MODEL.parameter_names
     assert state.deviations[3] == pytest.approx(0.0, abs=1e-9)  # gamma is the same for all patients
@@ -193,9 +194,14 @@ class _Recording(Outbox):
     def __init__(self) -> None:
         self.bodies: list[bytes] = []
 
-    def enqueue(self, stream: object, schema: object, body: bytes, now: datetime) -> None:  # type: ignore[override]
+    def enqueue(self, stream: object, schema: object, body: bytes, now: datetime) -> RowId:  # type: ignore[override]
         del stream, schema, now
         self.bodies.append(body)
+        return 0, 0, len(self.bodies)
+
+    def holds(self, row: RowId) -> bool:
+        del row
+        return True
 
 
 def test_the_nadir_of_an_earlier_cycle_is_not_expected_again() -> None:

@@ -11,9 +11,12 @@ import pytest
 
 from edge_twin import codes, runtime
 from edge_twin.contract import Dose
+from edge_twin.deadman import Heartbeat
 from edge_twin.errors import EdgeTwinError, StoreError
 from edge_twin.features import NIGHT_HEART_RATE
 from edge_twin.flag import FlagKind
+from edge_twin.flags.life import Act, LifeState
+from edge_twin.flags.lifecycle import acknowledge
 from edge_twin.observation import DeviceEvent, DeviceEventKind, Observation, observe
 from edge_twin.program import Program
 from edge_twin.reduced_model import ReducedModel
@@ -109,13 +112,13 @@ async def test_hz_flag_01_it_goes_up_comes_down_and_both_leave(store: Store, pla
     clock, outlet = Clock(), Collecting()
     hot = temperature(38.5, START)
     await Runtime(store, plan, [Listed("thermometer", [hot])], clock=clock, outlet=outlet).run()
-    assert FlagKind.FEVER in store.active_flags()
+    assert FlagKind.FEVER in {life.kind for life in store.flags.lives().up}
     clock.now += timedelta(days=2)
     cool = temperature(36.5, clock.now)
     await Runtime(store, plan, [Listed("thermometer", [cool])], clock=clock, outlet=outlet).run()
-    assert FlagKind.FEVER not in store.active_flags()
+    assert FlagKind.FEVER not in {life.kind for life in store.flags.lives().up}
     changes = [c for outgoing in outlet.taken for c in outgoing.flags if c.form["kind"] == FlagKind.FEVER]
-    assert [change.withdrawn is None for change in changes] == [True, False]
+    assert [change.closed is None for change in changes] == [True, False]
 
 
 async def test_hz_sync_03_a_refusing_outlet_loses_nothing(store: Store, plan: Plan, temperature: Maker) -> None:
@@ -206,9 +209,91 @@ async def test_the_clock_alone_calls_for_a_step_when_a_second_reading_is_overdue
 
     looping = Runtime(store, plan, [Waiting("thermometer", [])], clock=clock, tick_seconds=0.02)
     running = asyncio.create_task(looping.run())
-    while FlagKind.FEVER not in store.active_flags():
+    while FlagKind.FEVER not in {life.kind for life in store.flags.lives().up}:
         assert not running.done()
         await asyncio.sleep(0.02)
     overdue.set()
     await running
-    assert FlagKind.FEVER_REPEAT not in store.active_flags()
+    assert FlagKind.FEVER_REPEAT not in {life.kind for life in store.flags.lives().up}
+
+
+# ---- the life of a flag in the loop ---------------------------------------------------------------------
+
+
+class Ticking(Listed):
+    """A source that lets the clock run while the runtime ticks, and then ends."""
+
+    def __init__(self, items: Sequence[Item], clock: Clock, minutes: Sequence[float]) -> None:
+        super().__init__("ticking", items)
+        self._clock = clock
+        self._minutes = minutes
+
+    async def stream(self) -> AsyncIterator[Item]:
+        async for item in super().stream():
+            yield item
+        await asyncio.sleep(0.3)
+        for minutes in self._minutes:
+            self._clock.now += timedelta(minutes=minutes)
+            await asyncio.sleep(0.1)
+
+
+async def test_hz_alarm_07_in_the_loop_an_unanswered_call_climbs_between_two_steps(
+    store: Store, plan: Plan, temperature: Maker
+) -> None:
+    clock, outlet = Clock(), Collecting()
+    source = Ticking([temperature(38.5, clock.now)], clock, [5.0, 5.0])
+    await Runtime(store, plan, [source], clock=clock, outlet=outlet, tick_seconds=0.02).run()
+    climbed = [event for event in store.flags.events() if event.act is Act.ESCALATED]
+    assert [event.detail for event in climbed] == ["caregiver", "clinic"]
+    levels = [life.level for out in outlet.taken for life in out.flags if life.kind is FlagKind.FEVER]
+    assert levels == ["patient", "caregiver", "clinic"]
+
+
+async def test_an_acknowledgement_of_another_process_is_seen(store: Store, plan: Plan, temperature: Maker) -> None:
+    clock = Clock()
+    await Runtime(store, plan, [Listed("t", [temperature(38.5, clock.now)])], clock=clock).run()
+    other = Store(store_path(store))
+    with other.transaction():
+        before = other.flags.lives()
+        other.flags.keep(before, acknowledge(before, before.by_key[FlagKind.FEVER].id, "A. Nurse", clock.now))
+    other.close()
+    clock.now += timedelta(hours=1)
+    await Runtime(store, plan, [Listed("t", [temperature(38.6, clock.now)])], clock=clock).run()
+    life = store.flags.lives().by_key[FlagKind.FEVER]
+    assert (life.state, life.acknowledged_by) == (LifeState.ACKNOWLEDGED, "A. Nurse")
+
+
+def store_path(store: Store) -> Path:
+    (row,) = store.database.query("PRAGMA database_list")
+    return Path(row["file"])
+
+
+async def test_every_step_leaves_a_heartbeat(store: Store, plan: Plan, temperature: Maker) -> None:
+    clock = Clock()
+    await Runtime(store, plan, [Listed("t", [temperature(36.6, clock.now)])], clock=clock, tick_seconds=60.0).run()
+    assert store.flags.heartbeat() == Heartbeat(clock.now, clock.now + timedelta(minutes=16))
+
+
+async def test_hz_deadman_03_after_a_restart_the_gap_is_told_once_and_kept(
+    store: Store, plan: Plan, temperature: Maker
+) -> None:
+    clock = Clock()
+    await Runtime(store, plan, [Listed("t", [temperature(36.6, clock.now)])], clock=clock).run()
+    clock.now += timedelta(hours=5)
+    for _ in range(2):
+        await Runtime(store, plan, [Listed("t", [temperature(36.7, clock.now)])], clock=clock).run()
+        clock.now += timedelta(minutes=20)
+    (stopped,) = [life for life in store.flags.all() if life.kind is FlagKind.RUNTIME_STOPPED]
+    assert "has not looked at your data since 10:00 on 2026-03-10" in stopped.form["reason"]
+    clock.now += timedelta(hours=2)  # a look every quarter of an hour, so that no new gap is told
+    store.flags.beat(Heartbeat(clock.now, clock.now))
+    await Runtime(store, plan, [Listed("t", [temperature(36.7, clock.now)])], clock=clock).run()
+    assert store.flags.lives().by_key[FlagKind.RUNTIME_STOPPED].state is LifeState.RESOLVED
+
+
+async def test_a_runtime_without_data_looks_as_well(store: Store, plan: Plan) -> None:
+    clock = Clock()
+    await Runtime(store, plan, [Ticking([], clock, [16.0])], clock=clock, tick_seconds=0.02).run()
+    heartbeat = store.flags.heartbeat()
+    assert heartbeat is not None
+    assert heartbeat.step == clock.now

@@ -16,8 +16,11 @@ from edge_twin import codes
 from edge_twin.errors import StoreError
 from edge_twin.features import Feature
 from edge_twin.flag import Flag, FlagKind, Sentences, Urgency
+from edge_twin.flags.alarm_rules import alarm_rules
+from edge_twin.flags.lifecycle import follow
 from edge_twin.observation import DeviceEvent, DeviceEventKind, Observation, Origin, Quality, observe
-from edge_twin.store import Store, from_us, to_us
+from edge_twin.store import Store
+from edge_twin.store_times import from_us, to_us
 from edge_twin.wording import say
 
 NOW = datetime(2026, 3, 2, 9, 0, 0, 123456, tzinfo=UTC)
@@ -104,18 +107,22 @@ def test_a_changed_feature_supersedes_and_is_unsent_again(store: Store) -> None:
 
 
 def test_a_flag_is_handed_over_when_it_goes_up_and_when_it_comes_down(store: Store) -> None:
-    store.raise_flag(fever(), NOW)
-    (up,) = store.unsent_flags()
-    assert (up.form["kind"], up.raised, up.withdrawn) == ("fever_under_chemotherapy", NOW, None)
-    store.mark_flags_sent([up])
-    assert store.unsent_flags() == ()
-    store.withdraw_flag(store.active_flags()[FlagKind.FEVER], NOW + timedelta(hours=25))
-    (down,) = store.unsent_flags()
-    assert down.withdrawn == NOW + timedelta(hours=25)
-    store.mark_flags_sent([down])
-    assert store.unsent_flags() == ()
-    assert store.active_flags() == {}
-    assert len(store.flag_history()) == 1
+    def move(flags: list[Flag], at: datetime) -> None:
+        before = store.flags.lives()
+        store.flags.keep(before, follow(before, flags, at, alarm_rules()))
+
+    move([fever()], NOW)
+    (up,) = store.flags.unsent()
+    assert (up.form["kind"], up.raised, up.closed) == ("fever_under_chemotherapy", NOW, None)
+    store.flags.mark_sent([up])
+    assert store.flags.unsent() == ()
+    move([], NOW + timedelta(hours=25))
+    (down,) = store.flags.unsent()
+    assert down.closed == NOW + timedelta(hours=25)
+    store.flags.mark_sent([down])
+    assert store.flags.unsent() == ()
+    assert store.flags.lives().up == ()
+    assert len(store.flags.all()) == 1
 
 
 def test_coverage_counts_each_comparison_once(store: Store) -> None:

@@ -80,7 +80,7 @@ def test_what_arrives_is_stored_in_readable_columns_and_acknowledged(centre: Cen
             ("resting_heart_rate", 61.0, "/min", 400)
         ]
         assert db.execute("SELECT kind, urgency, probability FROM flags").fetchall() == [
-            ("neutropenia_ahead", "soon", 0.62)
+            ("neutropenia_ahead", "today", 0.62)
         ]
         assert db.execute("SELECT names FROM states").fetchall() == [('["ktr", "slope"]',)]
     assert centre.acks() == []

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from edge_twin.case import Case, read_case, replay
 from edge_twin.errors import CaseError
+from edge_twin.story import tell_case
 from edge_twin_app.models import ENGINES, load_models
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ def add_to(commands: Subparsers) -> None:
     )
     parser.add_argument("case", type=Path, help="case file (docs/formats.md)")
     parser.add_argument("--engine", choices=ENGINES, default="numpy", help="numpy, the reference, unless named")
+    parser.add_argument("--life", action="store_true", help="what people see of the flags, step by step")
     parser.set_defaults(run=run)
 
 
@@ -29,7 +31,8 @@ def run(options: argparse.Namespace) -> int:
     """Read, step, print."""
     case = load_case(options.case)
     model, *further = load_models(case.program, options.engine)
-    sys.stdout.buffer.write(replay(case, model, tuple(further)) + b"\n")
+    answer = tell_case if options.life else replay
+    sys.stdout.buffer.write(answer(case, model, tuple(further)) + b"\n")
     return 0
 
 

@@ -12,7 +12,8 @@ from typing import Any
 from edge_twin.codes import BATTERY_LEVEL
 from edge_twin.jsonform import time_text
 from edge_twin.observation import DeviceEventKind
-from edge_twin.store import Store, from_us
+from edge_twin.store import Store
+from edge_twin.store_times import from_us
 from edge_twin_adapters.ble.profiles import PROFILES
 from edge_twin_adapters.ble.security import is_bonded, note_bond
 from edge_twin_adapters.ble.state import SqliteMemory

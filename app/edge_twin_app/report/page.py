@@ -65,11 +65,21 @@ def _flags(flags: list[dict[str, Any]]) -> str:
             f"<span class='{escape(flag['urgency'])}'>{escape(flag['urgency'])}</span>",
             escape(flag["action"]),
             escape(flag["reason"]),
-            escape(flag["withdrawn"] or "still up"),
+            escape(_state(flag)),
+            escape(flag["whereabouts"]),
         )
         for flag in flags
     ]
-    return _table(("raised (UTC)", "urgency", "what to do", "why", "withdrawn"), rows)
+    return _table(("raised (UTC)", "urgency", "what to do", "why", "state", "who knows"), rows)
+
+
+def _state(flag: dict[str, Any]) -> str:
+    """Where a flag stands, since when, and through whom."""
+    since = f" {flag['withdrawn']}" if flag["withdrawn"] else ""
+    by = f" by {flag['superseded_by'] or flag['closed_by'] or flag['acknowledged_by']}".removesuffix(" by ")
+    asked = "" if flag["level"] == "patient" else f"; nobody answered, asked: {flag['level']}"
+    silent = f"; not told: {flag['silenced'].replace('_', ' ')}" if flag["silenced"] else ""
+    return f"{flag['state']}{by}{since}{asked}{silent}"
 
 
 def _forecast_line(forecast: dict[str, Any] | None) -> str:

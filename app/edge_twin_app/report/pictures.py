@@ -37,6 +37,24 @@ _KIND_LABELS = {
     FlagKind.LEUKOPENIA_FORECAST: "below 1 expected in this cycle",
     FlagKind.RESTING_HEART_RATE: "resting heart rate above baseline",
     FlagKind.FORECAST_MISMATCH: "counts contradict the forecast",
+    FlagKind.BASELINE_CHANGE: "change from the personal baseline",
+    FlagKind.EARLY_WARNING_SCORE: "early warning score (NEWS2)",
+    FlagKind.SEPSIS_SCREEN: "sepsis screen positive",
+    FlagKind.CYTOKINE_RELEASE: "criteria of cytokine release met",
+    FlagKind.CHECK_MISSED: "check missed after cell therapy",
+    FlagKind.OPIOID_DEPRESSION: "breathing slowed, opioid taken or not known",
+    FlagKind.DEHYDRATION: "signs of dehydration",
+    FlagKind.WEIGHT_LOSS: "weight loss",
+    FlagKind.GLUCOSE_HIGH: "glucose high",
+    FlagKind.GLUCOSE_LOW: "glucose low",
+    FlagKind.QTC_PROLONGED: "QTc prolonged",
+    FlagKind.LABORATORY_VALUE: "laboratory value",
+    FlagKind.SYMPTOM_WORSENING: "reported symptoms worse",
+    FlagKind.SYMPTOM_RELAPSE: "symptom-based relapse rule",
+    FlagKind.BIOMARKER_RISE: "tumour marker rises",
+    FlagKind.IMAGING_PROGRESSION: "progression in images",
+    FlagKind.DATA_QUALITY: "data quality",
+    FlagKind.RUNTIME_STOPPED: "the runtime had stopped",
 }
 _URGENCY = {"now": WARN, "today": "#c77700", "this_week": ACCENT, "note": INK}
 
@@ -118,17 +136,18 @@ def heart_rate_figure(store: Store) -> Figure:
 
 def flags_figure(store: Store) -> Figure:
     """Every flag on a time line, with the oral temperatures below."""
-    history = store.flag_history()
-    kinds = list(dict.fromkeys(form["kind"] for form in history))
+    history = store.flags.all()
+    kinds = list(dict.fromkeys(life.kind for life in history))
     readings = store.observations(code=codes.BODY_TEMPERATURE)
     last = max(reading.time for reading in readings)
     figure = Figure(figsize=(10, 4.6), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(max(len(kinds), 1), 2.2))
-    for form in history:
-        row, end = kinds.index(form["kind"]), form["withdrawn"] or last
-        start, stop = _dates((form["raised"], end))
-        upper.barh(row, max(stop - start, SHORTEST_BAR_DAYS), left=start, height=0.55, color=_URGENCY[form["urgency"]])
-    upper.set_yticks(range(len(kinds)), [_KIND_LABELS[FlagKind(kind)] for kind in kinds], fontsize=8)
+    for life in history:
+        row, end = kinds.index(life.kind), life.closed or last
+        start, stop = _dates((life.raised, end))
+        color = _URGENCY[life.shown_urgency]
+        upper.barh(row, max(stop - start, SHORTEST_BAR_DAYS), left=start, height=0.55, color=color)
+    upper.set_yticks(range(len(kinds)), [_KIND_LABELS.get(kind, kind.replace("_", " ")) for kind in kinds], fontsize=8)
     upper.invert_yaxis()
     lower.plot(_dates(r.time for r in readings), [r.value for r in readings], ".-", color=ACCENT, lw=0.8)
     lower.axhline(38.3, color=WARN, ls="--", lw=1)

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from edge_twin.contract import TwinInput, TwinOutput
+from edge_twin.flags.life import Life
+from edge_twin.flags.whereabouts import whereabouts
 from edge_twin.jsonform import plain
 from edge_twin.store import Store
 from edge_twin_app.rehearsing import Rehearsal, option_row
@@ -43,7 +46,7 @@ def summarise(store: Store, central: Path, outcome: Outcome, rehearsal: Rehearsa
     output = outcome.output
     return {
         "schema": SCHEMA,
-        "flags": [_flag(form) for form in store.flag_history()],
+        "flags": [_flag(life) for life in store.flags.all()],
         "refusals": plain(output.refusals),
         "forecast": _forecast(store, output),
         "rehearsal": [option_row(option) for option in rehearsal.options],
@@ -71,15 +74,24 @@ def peak_rss_mb() -> float:
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6, 1)
 
 
-def _flag(form: dict[str, Any]) -> dict[str, Any]:
+def _flag(life: Life) -> dict[str, Any]:
     return {
-        "kind": form["kind"],
-        "time": plain(form["raised"]),
-        "withdrawn": plain(form["withdrawn"]),
-        "urgency": form["urgency"],
-        "probability": form["probability"],
-        "reason": form["reason"],
-        "action": form["action"],
+        "kind": life.kind.value,
+        "key": life.key,
+        "time": plain(life.raised),
+        "withdrawn": plain(life.closed),
+        "state": life.state.value,
+        "superseded_by": life.superseded_by,
+        "acknowledged_by": life.acknowledged_by,
+        "closed_by": life.closed_by,
+        "level": life.level.value,
+        "silenced": life.silenced.value,
+        "urgency": life.shown_urgency.value,
+        "probability": life.form["probability"],
+        "reason": life.form["reason"],
+        "action": life.form["action"],
+        "would_change": life.form["would_change"],
+        "whereabouts": whereabouts(life, ZoneInfo("UTC")).text,
     }
 
 
