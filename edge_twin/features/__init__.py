@@ -10,10 +10,8 @@ from edge_twin.features.distil import (
     in_order,
 )
 from edge_twin.features.feature import Feature
-from edge_twin.features.heart_day import NIGHT_HEART_RATE
 from edge_twin.features.late import merge, renewed
-from edge_twin.features.trends import LOOK_BACK, TREND_INPUTS
-from edge_twin.features.windows import WINDOW_HEART_RATE, WINDOW_RMSSD
+from edge_twin.features.names import LOOK_BACK, NIGHT_HEART_RATE, TREND_INPUTS, WINDOW_HEART_RATE, WINDOW_RMSSD
 
 __all__ = [
     "DAY_DIASTOLIC",

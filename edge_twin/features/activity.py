@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 
 from edge_twin import codes
+from edge_twin.features import names
 from edge_twin.features.day import Day, Readings
 from edge_twin.features.feature import Feature, middle
 from edge_twin.features.quality import (
@@ -22,7 +23,7 @@ from edge_twin.features.wear import Motion, runs
 
 STEPS, SOURCES = "steps_day", "steps_sources_day"
 PEAK, BRISK = "cadence_peak_30_day", "brisk_minutes_day"
-WALKING = "walking_cadence_day"
+WALKING = names.WALKING
 ACTIVE = "active_minutes_day"
 SEDENTARY, BOUTS = "sedentary_minutes_day", "sedentary_bouts_day"
 SPEED = "gait_speed_day"
@@ -62,7 +63,7 @@ def _steps(day: Day, readings: Readings, chosen: Readings, minutes: Minutes) -> 
 def _step_minutes(day: Day, chosen: Readings) -> Minutes:
     """Steps by minute, of readings that sum up a minute or less; a day's total has no minutes."""
     fine = [reading for reading in chosen if 0.0 < epoch_seconds(reading) <= LONGEST_EPOCH]
-    return by_minute(fine, lambda reading: day.minute(reading.time), math.fsum)
+    return by_minute(fine, day.minute, math.fsum)
 
 
 def _worn(day: Day, minutes: Minutes, motion: Motion | None) -> set[int]:

@@ -17,7 +17,7 @@ MOTION = (codes.MOTION_ENMO, codes.MOTION_ANGLE, codes.MOTION_SPREAD)
 """What of the day before reaches into a day: a night begins before midnight."""
 
 NOON = timedelta(hours=12)
-MINUTE = timedelta(minutes=1)
+_MINUTES_OF_A_DAY = 1440
 
 Readings = Sequence[Observation]
 
@@ -51,7 +51,8 @@ class Day:
 
     def minute(self, moment: datetime) -> int:
         """Whole minutes from the start of the day to ``moment``; negative in the evening before."""
-        return (moment - self.start) // MINUTE
+        since = moment - self.start
+        return since.days * _MINUTES_OF_A_DAY + since.seconds // 60  # a division of two spans costs twice as much
 
     @property
     def minutes(self) -> int:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from edge_twin.features.calendar import local_date
-from edge_twin.features.circadian import HourTable
 from edge_twin.features.daily import daily_features
 from edge_twin.features.feature import Feature
-from edge_twin.features.heart_day import HEART_CODES, heart_features
+from edge_twin.features.names import HEART_CODES
 from edge_twin.observation import Observation, Site
+
+if TYPE_CHECKING:
+    from edge_twin.features.circadian import HourTable
 
 DAY_TEMPERATURE = "oral_temperature_max_day"
 DAY_STEPS = "steps_day"
@@ -46,6 +49,14 @@ def distil(
         Features sorted by start and name.
     """
     ordered = in_order(observations)
-    heart = (o for o in ordered if o.code in HEART_CODES and (days is None or local_date(o.time, zone) in days))
-    features = [*heart_features(heart, zone), *daily_features(ordered, zone, days=days, tables=tables)]
+    heart = [o for o in ordered if o.code in HEART_CODES and (days is None or local_date(o.time, zone) in days)]
+    features = [*_of_heart(heart, zone), *daily_features(ordered, zone, days=days, tables=tables)]
     return tuple(sorted(features, key=lambda feature: (feature.start, feature.name)))
+
+
+def _of_heart(readings: Sequence[Observation], zone: ZoneInfo) -> Iterable[Feature]:
+    if not readings:
+        return ()
+    from edge_twin.features.heart_day import heart_features  # noqa: PLC0415 - a day without the heart loads none of it
+
+    return heart_features(readings, zone)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_twin import codes
+from edge_twin.features import names
 from edge_twin.features.calendar import day_bounds, local_date, night_bounds
 from edge_twin.features.feature import Feature, middle
 from edge_twin.features.minutes import STILL_MINUTES, MinuteTable, Rates
@@ -22,7 +23,7 @@ from edge_twin.features.stream_settings import setting
 from edge_twin.features.windows import WINDOW_NAMES, Window, WindowStream
 from edge_twin.observation import Observation, Quality
 
-NIGHT_HEART_RATE = "resting_heart_rate_night"
+NIGHT_HEART_RATE = names.NIGHT_HEART_RATE
 NIGHT_HEART_RATE_LOW = "heart_rate_night_low"
 NIGHT_HEART_RATE_MEAN = "heart_rate_night_mean"
 REST_HEART_RATE = "heart_rate_awake_rest"
@@ -40,7 +41,7 @@ HEART_FEATURES = frozenset(
 )  # fmt: skip
 """Names of everything that comes from here."""
 
-HEART_CODES = frozenset((codes.RR_INTERVAL, codes.HEART_RATE, codes.STEPS, codes.MOTION_RESPIRATION))
+HEART_CODES = names.HEART_CODES
 """What a day of the heart listens to."""
 
 HEART_NAMES = frozenset(code.name for code in HEART_CODES)

@@ -10,9 +10,8 @@ from zoneinfo import ZoneInfo
 from edge_twin.features.calendar import local_date
 from edge_twin.features.distil import distil
 from edge_twin.features.feature import Feature
-from edge_twin.features.registry import DISTILLED, TRENDS
+from edge_twin.features.names import TREND_INPUTS
 from edge_twin.features.settings import number
-from edge_twin.features.trends import TREND_INPUTS, trends
 from edge_twin.observation import Observation
 
 WITHDRAWN = "superseded"
@@ -106,13 +105,28 @@ def renewed(
     """
     before = tuple(known)
     fresh = distil(observations, zone, days=days)
-    gone = withdrawn(before, fresh, DISTILLED, days.__contains__, zone) if days is not None else ()
+    gone = () if days is None else _gone_of(before, fresh, days, zone)
     merged = merge(before, (*fresh, *gone), now)
     since = _first_change(before, merged, zone)
-    if since is None:
-        return merged
+    return merged if since is None else _with_trends(merged, before, since, zone, now)
+
+
+def _gone_of(
+    before: Iterable[Feature], fresh: Iterable[Feature], days: frozenset[date], zone: ZoneInfo
+) -> Iterator[Feature]:
+    from edge_twin.features.registry import DISTILLED  # noqa: PLC0415 - a single forecast needs no list of all names
+
+    return withdrawn(before, fresh, DISTILLED, days.__contains__, zone)
+
+
+def _with_trends(
+    merged: Iterable[Feature], before: Iterable[Feature], since: date, zone: ZoneInfo, now: datetime
+) -> tuple[Feature, ...]:
+    from edge_twin.features.registry import TRENDS  # noqa: PLC0415 - loaded when a day changed that trends rest on
+    from edge_twin.features.trends import trends  # noqa: PLC0415 - as above
+
     made = trends(merged, zone, since)
-    gone = withdrawn(before, made, TRENDS, lambda day: day >= since, zone) if days is not None else ()
+    gone = withdrawn(before, made, TRENDS, lambda day: day >= since, zone)
     return merge(merged, (*made, *gone), now)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -113,7 +113,7 @@ class Minutes(NamedTuple):
 
 
 def by_minute(
-    readings: Readings, minute_of: Callable[[Observation], int], combine: Callable[[Sequence[float]], float]
+    readings: Readings, minute_of: Callable[[datetime], int], combine: Callable[[Sequence[float]], float]
 ) -> Minutes:
     """The usable values of one source by minute.
 
@@ -121,20 +121,24 @@ def by_minute(
 
     Args:
         readings: of one code and source, oldest first.
-        minute_of: the minute of a reading.
+        minute_of: the minute of a moment.
         combine: makes one value of several shorter epochs in a minute.
     """
-    epochs: dict[int, list[float]] = {}
-    repeated, before = 0, None
+    values: dict[int, float] = {}
+    several: dict[int, list[float]] = {}
+    repeated, used, before = 0, 0, None
     for reading in readings:
         if not reading.is_usable:
             continue
         if before is not None and reading.time == before.time and reading.value != before.value:
             repeated += 1
-        epochs.setdefault(minute_of(reading), []).append(reading.value)
-        before = reading
-    values = {minute: part[0] if len(part) == 1 else combine(part) for minute, part in epochs.items()}
-    used = sum(map(len, epochs.values()))
+        minute = minute_of(reading.time)
+        if minute in values:
+            several.setdefault(minute, [values[minute]]).append(reading.value)
+        else:
+            values[minute] = reading.value
+        used, before = used + 1, reading
+    values.update({minute: combine(part) for minute, part in several.items()})
     jumped = repeated > number("quality", "repeated_minute_share") * len(values)
     return Minutes(values, CLOCK if jumped else "" if values else NO_READING, used, len(readings))
 

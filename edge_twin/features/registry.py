@@ -5,6 +5,7 @@ from __future__ import annotations
 from edge_twin import codes
 from edge_twin.features import activity, glucose, oxygen, sleep, trends, wear, weight
 from edge_twin.features.labs import NEWEST_OF
+from edge_twin.features.names import SKIN_NIGHTS
 from edge_twin.features.temperature import NIGHT_SITES, prefix
 from edge_twin.observation import Site
 
@@ -43,7 +44,7 @@ DISTILLED = frozenset(
 TRENDS = frozenset(
     {
         trends.WEIGHT, trends.SLOPE, trends.CHANGE_1_MONTH, trends.CHANGE_6_MONTHS, trends.BODY_MASS_INDEX,
-        trends.REGULARITY, trends.GAIT_PROXY, *(f"{name}_deviation" for name in trends.NIGHTS),
+        trends.REGULARITY, trends.GAIT_PROXY, *(f"{name}_deviation" for name in SKIN_NIGHTS),
     }
 )  # fmt: skip
 """Names that :func:`edge_twin.features.trends.trends` may give."""

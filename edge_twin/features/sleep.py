@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from edge_twin.features import names
 from edge_twin.features.day import Day
 from edge_twin.features.feature import Feature, middle, quantile
 from edge_twin.features.settings import number
 from edge_twin.features.wear import Motion
 
 PERIOD, DURATION = "sleep_period_day", "sleep_duration_day"
-EFFICIENCY, MID_SLEEP = "sleep_efficiency_day", "mid_sleep_day"
+EFFICIENCY, MID_SLEEP = "sleep_efficiency_day", names.MID_SLEEP
 _UNITS = {PERIOD: "h", DURATION: "h", EFFICIENCY: "1", MID_SLEEP: "h"}
 NOON = 720  # minutes after midnight
 _WINDOW = 5
@@ -150,11 +151,12 @@ def median_changes(angle: Mapping[int, float]) -> dict[int, float]:
         angle: in degrees, by minute; a minute without neighbours in the window has no change.
     """
     change = {minute: abs(value - angle[minute - 1]) for minute, value in angle.items() if minute - 1 in angle}
+    return {minute: middle([change[m] for m in _around(minute) if m in change]) for minute in change}
+
+
+def _around(minute: int) -> range:
     half = _WINDOW // 2
-    return {
-        minute: middle([change[near] for near in range(minute - half, minute + half + 1) if near in change])
-        for minute in change
-    }
+    return range(minute - half, minute + half + 1)
 
 
 def inactive_bouts(angle: Mapping[int, float]) -> list[tuple[int, int]]:

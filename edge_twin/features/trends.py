@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
-from edge_twin.features.activity import WALKING
 from edge_twin.features.calendar import local_date
 from edge_twin.features.feature import Feature, middle
+from edge_twin.features.names import HEIGHT, MID_SLEEP, SKIN_NIGHTS, TREND_INPUTS, WALKING
+from edge_twin.features.names import WEIGHT_READING as READING
 from edge_twin.features.quality import UNIT as UNIT_CHANGE
 from edge_twin.features.quality import is_unit_jump
 from edge_twin.features.settings import number
-from edge_twin.features.sleep import MID_SLEEP
-from edge_twin.features.weight import HEIGHT, READING
 
 WEIGHT = "weight_day"
 SLOPE = "weight_slope_28d"
@@ -28,14 +27,6 @@ BODY_MASS_INDEX = "body_mass_index_day"
 REGULARITY = "sleep_irregularity_7d"
 GAIT_PROXY = "gait_speed_proxy_day"
 _NIGHT, _DEVIATION = "_temperature_night", "_temperature_night_deviation"
-NIGHTS = tuple(f"{site}{_NIGHT}" for site in ("skin", "finger", "toe"))
-
-TREND_INPUTS = (READING, HEIGHT, WALKING, MID_SLEEP, *NIGHTS)
-"""Names of the day-level features that trends look back on."""
-
-LOOK_BACK = timedelta(days=400)
-"""How far back the inputs are needed: the older weight, and the weights that accept it."""
-
 Series = Mapping[date, Feature]
 
 
@@ -66,7 +57,7 @@ def trends(features: Iterable[Feature], zone: ZoneInfo, since: date | None = Non
         *_weights(history, first),
         *_each(history, MID_SLEEP, first, _regularity),
         *_each(history, WALKING, first, _gait_proxy),
-        *(f for name in NIGHTS for f in _each(history, name, first, _night_deviation)),
+        *(f for name in SKIN_NIGHTS for f in _each(history, name, first, _night_deviation)),
     ]
     return tuple(sorted(made, key=lambda feature: (feature.start, feature.name)))
 

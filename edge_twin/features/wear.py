@@ -63,7 +63,7 @@ def motion_of(day: Day) -> Motion | None:
 def _minutes(day: Day, code: codes.Code, *, may_rest: bool) -> Minutes:
     readings = main_source(day.with_evening(code))
     moving = readings if may_rest else without_stuck([r for r in readings if r.is_usable], stuck_after("motion"))
-    found = by_minute(moving, lambda reading: day.minute(reading.time), _mean)
+    found = by_minute(moving, day.minute, _mean)
     stuck = not found.values and any(reading.is_usable for reading in readings)
     return found._replace(total=len(readings), reason=STUCK if stuck else found.reason)
 

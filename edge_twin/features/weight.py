@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from edge_twin import codes
+from edge_twin.features import names
 from edge_twin.features.day import Day
 from edge_twin.features.feature import Feature, middle
 from edge_twin.features.quality import screen
 
-READING = "weight_reading_day"
-HEIGHT = "body_height_day"
+READING, HEIGHT = names.WEIGHT_READING, names.HEIGHT
 
 
 def weight_features(day: Day) -> Iterator[Feature]:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_twin.features import names
 from edge_twin.features.beats import WindowStatistics, keep_mask, window_statistics
 from edge_twin.features.breathing import Breathing, breathing_from_beats
 from edge_twin.features.feature import Feature
@@ -25,8 +26,8 @@ SDNN_SHORTEST = timedelta(seconds=setting("windows", "sdnn_shortest_s"))
 FLAT_LINE = timedelta(seconds=setting("beats", "flat_line_s"))
 MOST_BEATS = int(setting("windows", "most_beats"))
 
-WINDOW_HEART_RATE = "heart_rate_window"
-WINDOW_RMSSD = "rmssd_window"
+WINDOW_HEART_RATE = names.WINDOW_HEART_RATE
+WINDOW_RMSSD = names.WINDOW_RMSSD
 WINDOW_SDNN = "sdnn_5min"
 WINDOW_PNN50 = "pnn50_window"
 WINDOW_RESPIRATION = "respiration_rate_window"

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from edge_twin import codes
-from edge_twin.features import trends
 from edge_twin.features.glucose import SPOT, STEROID_RISE
 from edge_twin.features.labs import NEWEST_OF
+from edge_twin.features.names import TREND_INPUTS
 from edge_twin.features.registry import DISTILLED, TRENDS
 from edge_twin.features.temperature import NIGHT_SITES, prefix
 from edge_twin.features.wear import STREAMS
@@ -62,7 +62,7 @@ def test_every_name_of_the_code_is_defined_once_and_no_other() -> None:
     assert len(named) == len(set(named))
     assert set(named) == DISTILLED | TRENDS | {STEROID_RISE}
     assert DISTILLED.isdisjoint(TRENDS)
-    assert set(trends.TREND_INPUTS) <= DISTILLED
+    assert set(TREND_INPUTS) <= DISTILLED
 
 
 @pytest.mark.parametrize("row", definitions(), ids=lambda row: str(row["name"]))
