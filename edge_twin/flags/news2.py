@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from edge_twin import codes
 from edge_twin.flag import Bound, Flag, FlagKind, Sentences, Urgency
 from edge_twin.flags import phrases
 from edge_twin.flags.situation import Situation, evidence
@@ -186,10 +187,17 @@ def _unknown(situation: Situation, found: Score) -> Text:
     care = situation.care
     unknown = (
         (bool(found.missing), say("news2.missing_adds_nothing")),
+        (_rest_unknown(situation, found), say("news2.rest_unknown")),
         (care.age_years is None, say("news2.age_unknown")),
         (care.pregnant is None, say("news2.pregnancy_unknown")),
     )
     return tuple(message for holds, message in unknown if holds)
+
+
+def _rest_unknown(situation: Situation, found: Score) -> bool:
+    """Whether the pulse comes from a sensor that is worn in motion too, and nobody counted steps."""
+    pulse = found.vitals.get("pulse")
+    return pulse is not None and pulse.reading.code == codes.HEART_RATE and not situation.of(codes.STEPS)
 
 
 def _refused(situation: Situation, vitals: Vitals, reason: str) -> Flag:

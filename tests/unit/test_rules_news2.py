@@ -206,7 +206,12 @@ def test_one_swing_of_a_strap_is_no_pulse_and_a_run_is_no_rest() -> None:
     swing = [reading(codes.HEART_RATE, 160.0 if k == 5 else 72.0, 5.0 - k / 2) for k in range(10)]
     assert found(KEY, flags(*swing)) is None
     running = [reading(codes.HEART_RATE, 150.0, 5.0 - k / 2) for k in range(10)]
-    assert found(KEY, flags(*running)) is not None
+    unknown = found(KEY, flags(*running))
+    assert unknown is not None
+    assert "news2.rest_unknown" in [message.id for message in unknown.says.data_quality]
+    still = found(KEY, flags(*running, reading(codes.STEPS, 30.0, 60.0)))
+    assert still is not None
+    assert "news2.rest_unknown" not in [message.id for message in still.says.data_quality]
     assert found(KEY, flags(*running, reading(codes.STEPS, 400.0, 4.0))) is None
 
 
