@@ -15,6 +15,9 @@ from edge_twin.store import Store
 
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 
+STREAMED = frozenset((codes.HEART_RATE,))
+"""Too many a day to be part of the step's input: the background holds their newest, those of today included."""
+
 # At least as long as the longest time in which a rule of the packs looks at such a reading.
 LOOK_BACK: Mapping[codes.Code, timedelta] = {
     codes.RESPIRATORY_RATE: _DAY,
@@ -23,7 +26,7 @@ LOOK_BACK: Mapping[codes.Code, timedelta] = {
     codes.SYSTOLIC_PRESSURE: _DAY,
     codes.PULSE_RATE: 12 * _HOUR,
     codes.PULSE_RATE_CUFF: _DAY,
-    codes.HEART_RATE: _HOUR,  # a strap sends one a second: enough for a set that spans midnight
+    codes.HEART_RATE: timedelta(minutes=65),  # a strap sends one a second: enough to see that it is stuck
     codes.STEPS: _HOUR,
     codes.CONSCIOUSNESS: _DAY,
     codes.BODY_WEIGHT: 183 * _DAY,
@@ -97,8 +100,9 @@ def read_background(store: Store, now: datetime, until: datetime) -> tuple[Obser
 
 def _older(store: Store, now: datetime, until: datetime) -> Iterator[Observation]:
     for code, span in LOOK_BACK.items():
-        if now - span < until:
-            yield from store.observations(since=now - span, until=until, code=code)
+        end = now if code in STREAMED else until
+        if now - span < end:
+            yield from store.observations(since=now - span, until=end, code=code)
 
 
 def is_prompt(reading: Observation, since_last: timedelta) -> bool:

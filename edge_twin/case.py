@@ -23,7 +23,7 @@ from edge_twin.program import Program, load_program
 from edge_twin.rehearsal import NextCycle
 from edge_twin.twin import advance
 
-SCHEMA = "edge-twin.case/1"
+SCHEMA = "edge-twin.case/2"
 RESULT_SCHEMA = "edge-twin.case-result/4"
 SMALLEST_ENSEMBLE, LARGEST_ENSEMBLE = 50, 100_000  # a 95 % interval needs members; memory needs a bound
 SMALLEST_AREA_M2, LARGEST_AREA_M2 = 0.5, 4.0  # outside it the number is no body surface (assumed)
@@ -40,9 +40,9 @@ _KEYS = frozenset(
         "doses",
         "coverage",
         "next_cycle",
-        "care",
     )
 )
+_KEYS_OF = {"edge-twin.case/1": _KEYS, SCHEMA: _KEYS | {"care"}}  # a field case is evidence: old ones stay readable
 
 
 @dataclass(frozen=True)
@@ -89,9 +89,9 @@ def read_case(document: bytes | str) -> Case:
         form = json.loads(document)
     except (ValueError, RecursionError) as error:
         raise CaseError(f"not JSON: {error}", reason="not_json") from error
-    if not isinstance(form, Mapping) or form.get("schema") != SCHEMA:
+    if not isinstance(form, Mapping) or form.get("schema") not in _KEYS_OF:
         raise CaseError(f"not a case of schema {SCHEMA}", reason="schema_unsupported")
-    _refuse_unknown(form, _KEYS)
+    _refuse_unknown(form, _KEYS_OF[form["schema"]])
     try:
         return _case(form)
     except ObservationError as error:

@@ -359,6 +359,21 @@ def _all_thresholds(document: dict[str, Any]) -> dict[str, dict[str, Threshold]]
     return tables
 
 
+def load_rule_pack(name: str) -> tuple[int, dict[str, dict[str, Threshold]]]:
+    """Version and tables of a rule pack that no program has to name.
+
+    Raises:
+        ProgramError: ``not_found`` or ``malformed``.
+    """
+    try:
+        document = _rule_pack(name)
+        return int(document["version"]), {table: _thresholds(rows) for table, rows in _tables(document)}
+    except OSError as error:
+        raise ProgramError(f"no rule pack {name!r}", reason="not_found") from error
+    except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
+        raise ProgramError(f"rule pack {name} is malformed: {error}", reason="malformed") from error
+
+
 def _tables(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     return ((name, rows) for name, rows in document.items() if isinstance(rows, dict) and name != COUNT_TABLE)
 

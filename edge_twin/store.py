@@ -25,7 +25,7 @@ from edge_twin.features.late import is_correction
 from edge_twin.flag_store import FlagStore, add_flag_life
 from edge_twin.jsonform import plain
 from edge_twin.observation import DeviceEvent, Observation, Origin, Quality, observe
-from edge_twin.store_times import from_us, to_us
+from edge_twin.store_times import from_us, maybe_time, to_us
 
 migrations = Migrations("edge_twin")
 
@@ -70,12 +70,12 @@ def m002_corrected_features(database: Database) -> None:
 
 
 @migrations()
-def m002_flag_life(database: Database) -> None:
+def m003_flag_life(database: Database) -> None:
     """Keys, states, versions and events of flags, and the runtime's heartbeat."""
     add_flag_life(database)
 
 
-KNOWN_MIGRATIONS = frozenset(("m001_first_schema", "m002_corrected_features", "m002_flag_life"))
+KNOWN_MIGRATIONS = frozenset(("m001_first_schema", "m002_corrected_features", "m003_flag_life"))
 
 
 class Store:
@@ -373,5 +373,5 @@ def _feature(row: dict[str, Any]) -> Feature:
         valid_share=row["valid_share"],
         reason=row["reason"],
         version=row["version"],
-        corrected=None if row["corrected_us"] is None else from_us(row["corrected_us"]),
+        corrected=maybe_time(row["corrected_us"]),
     )

@@ -18,9 +18,10 @@ from edge_twin.features.heart_day import HEART_CODES
 from edge_twin.features.heart_stream import STREAMED, HeartStream
 from edge_twin.features.motion import MotionStream
 from edge_twin.features.windows import WINDOW_NAMES
-from edge_twin.observation import Observation, Waveform
+from edge_twin.observation import Observation, Quality, Waveform
 from edge_twin.store import Store
 
+_MICROSECOND = timedelta(microseconds=1)
 RECENT = timedelta(minutes=15)  # of the heart rate, for rules that ask for its newest reading
 
 
@@ -39,6 +40,7 @@ class Streams:
         self._lead = lead
         self._heart = HeartStream(zone, date.max)
         self._motion: dict[str, MotionStream] = {}
+        self._held: tuple[Observation, ...] = ()  # came since the last step and may not be used: one of each kind
 
     def start(self, now: datetime, days: Iterable[date]) -> None:
         """Begin at ``now``; the features of these local days are made anew from the store."""
@@ -65,8 +67,11 @@ class Streams:
         """Take what was stored just now, inside the same transaction."""
         present = [reading for reading in new if reading.time <= now + self._lead]
         self._store.put_features(self._heart.push(present), now)
-        ahead = {local_date(r.time, self._zone) for r in new if r.time > now + self._lead and r.code in STREAMED}
-        self._heart.to_remake |= ahead
+        streamed = [reading for reading in new if reading.code in STREAMED]
+        ahead = [reading for reading in streamed if reading.time > now + self._lead]
+        self._heart.to_remake |= {local_date(reading.time, self._zone) for reading in ahead}
+        absurd = [reading for reading in streamed if reading.quality is Quality.IMPLAUSIBLE]
+        self._held += (*ahead[:1], *absurd[:1])
 
     def settle(self, now: datetime) -> None:
         """Bring the stored features of the heart up to ``now``."""
@@ -76,17 +81,23 @@ class Streams:
             self._store.put_features(self._heart.summaries(), now)
 
     def to_look_at(self, now: datetime) -> Iterator[Observation]:
-        """Readings that flags or refusals of a step at ``now`` ask for, though their features are made already."""
+        """Readings that flags or refusals of a step at ``now`` ask for, though their features are made already.
+
+        The newest of the heart rate; and of today, or new since the last step, what may not be used.
+        """
         yield from self._store.observations(since=now - RECENT, code=codes.HEART_RATE)
-        yield from self._heart.implausible()
+        held, self._held = self._held, ()
+        yield from held
+        start, end = day_bounds(local_date(now, self._zone), self._zone)
+        yield from (reading for reading in self._heart.implausible() if start <= reading.time < end)
         for code in STREAMED:
-            ahead = self._store.first_observation(code, since=now + self._lead + timedelta(microseconds=1))
+            ahead = self._store.first_observation(code, since=now + self._lead + _MICROSECOND, until=end)
             if ahead is not None:
                 yield ahead
 
     def _remake(self, day: date, now: datetime) -> None:
         start, end = day_bounds(day, self._zone)
-        limit = now + self._lead + timedelta(microseconds=1)
+        limit = now + self._lead + _MICROSECOND
         readings = [
             o for code in HEART_CODES for o in self._store.observations(since=start, until=min(end, limit), code=code)
         ]

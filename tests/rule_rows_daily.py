@@ -169,6 +169,13 @@ DAILY_CARE = [
     ),
     Row(
         "weight_loss",
+        "unit_suspected_percent",
+        LOSS,
+        lambda p: {"readings": six_months(p)},
+        [(39.9, WEEK), (40.1, NONE)],
+    ),
+    Row(
+        "weight_loss",
         "readings_needed",
         LOSS,
         lambda n: {"readings": six_months(6.0)[: 3 + int(n)]},

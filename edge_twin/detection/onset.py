@@ -103,7 +103,7 @@ def _response_table(response: tuple[float, ...], ages: int) -> Matrix:
 
 def _lead_table(stream: StreamSettings, onset: FilterSettings, ages: int) -> tuple[Matrix, Vector]:
     """[onset, age of the start] and [onset]: weights of starts already seen, and of those still to come."""
-    onsets = np.arange(-onset.onset_older_days, onset.onset_ahead_days + 1)
+    onsets = np.arange(-onset.onset_back_days, onset.onset_ahead_days + 1)
     mixing, unseen = np.zeros((len(onsets), ages)), np.zeros(len(onsets))
     for lead, weight in zip(stream.leads, stream.lead_weights, strict=True):
         start_ages = (int(lead) - onsets).astype(int)

@@ -36,6 +36,7 @@ class StreamSettings:
     clip: float
     weekday_shrinkage: float
     cycle_shrinkage: float
+    cycle_clip: float
     degrees_of_freedom: float
     unit_exponent: float
     amplitudes: Numbers
@@ -55,9 +56,8 @@ class FilterSettings:
     memory_days: int
     onset_back_days: int
     onset_ahead_days: int
-    onset_older_days: int
-    older_weight: float
     freeze_days: int
+    cycle_window_days: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from edge_twin.features.quality import (
     screen,
 )
 from edge_twin.features.settings import number
-from edge_twin.features.sleep import asleep_minutes
+from edge_twin.features.sleep import Night, asleep_minutes
 from edge_twin.features.wear import Motion, runs
 
 STEPS, SOURCES = "steps_day", "steps_sources_day"
@@ -30,7 +30,7 @@ _PER_MINUTE = "/min"
 LONGEST_EPOCH = 60.0
 
 
-def activity_features(day: Day, motion: Motion | None) -> Iterator[Feature]:
+def activity_features(day: Day, motion: Motion | None, night: Night | None) -> Iterator[Feature]:
     """What a day's steps and motion say; nothing for what was not received."""
     minutes = None
     if readings := day.of(codes.STEPS):
@@ -39,7 +39,7 @@ def activity_features(day: Day, motion: Motion | None) -> Iterator[Feature]:
         yield from _steps(day, readings, chosen, minutes)
     if minutes is not None and minutes.total:
         yield from _cadence(day, minutes, motion)
-        yield from _sedentary(day, minutes, motion)
+        yield from _sedentary(day, minutes, motion, night)
     if motion is not None and motion.enmo:
         yield _active(day, motion)
     if speeds := day.of(codes.SPEED):
@@ -105,11 +105,11 @@ def _active(day: Day, motion: Motion) -> Feature:
     return day.number(ACTIVE, float(active), "min", len(told))
 
 
-def _sedentary(day: Day, minutes: Minutes, motion: Motion | None) -> Iterator[Feature]:
+def _sedentary(day: Day, minutes: Minutes, motion: Motion | None, night: Night | None) -> Iterator[Feature]:
     """Bouts of half an hour and more, worn and awake, without a step."""
     names = ((SEDENTARY, "min"), (BOUTS, "{count}"))
     worn = _worn(day, minutes, motion)
-    asleep = asleep_minutes(day, motion) if motion is not None else None
+    asleep = None if motion is None or night is None else asleep_minutes(day, motion, night)
     reason = minutes.reason or _too_little(len(worn)) or ("" if asleep is not None else "no_sleep_period")
     if reason:
         yield from (day.refused(name, unit, reason, 0, minutes.total) for name, unit in names)

@@ -14,7 +14,7 @@ from edge_twin.features.glucose import glucose_features
 from edge_twin.features.labs import diary_features, imaging_features, laboratory_features
 from edge_twin.features.oxygen import oxygen_features
 from edge_twin.features.pressure import pressure_features
-from edge_twin.features.sleep import sleep_features
+from edge_twin.features.sleep import night_of, sleep_features
 from edge_twin.features.temperature import temperature_features
 from edge_twin.features.wear import motion_of, wear_features
 from edge_twin.features.weight import weight_features
@@ -53,10 +53,11 @@ def daily_features(
 
 def _of_day(day: Day, tables: Mapping[Site, HourTable] | None, *, asked: bool) -> Iterator[Feature]:
     motion = motion_of(day)
+    night = None if motion is None else night_of(motion)
     yield from temperature_features(day, tables)
-    yield from activity_features(day, motion)
+    yield from activity_features(day, motion, night)
     yield from wear_features(day, motion, asked=asked)
-    if motion is not None:
-        yield from sleep_features(day, motion)
+    if motion is not None and night is not None:
+        yield from sleep_features(day, motion, night)
     for organ in _ORGANS:
         yield from organ(day)

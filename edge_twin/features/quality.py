@@ -144,9 +144,9 @@ def main_source(readings: Readings) -> Readings:
 
     A source without any usable reading never wins. Ties go to more readings, then to the name.
     """
-    covered = covered_seconds(readings)
-    if len(covered) <= 1:
+    if len({reading.source for reading in readings}) <= 1:
         return readings
+    covered = covered_seconds(readings)
     numbers = Counter(reading.source for reading in readings if reading.is_usable)
     best = max(covered, key=lambda source: (numbers[source] > 0, covered[source], numbers[source], source))
     return [reading for reading in readings if reading.source == best]

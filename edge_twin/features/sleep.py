@@ -34,18 +34,39 @@ class Period(NamedTuple):
         return self.last - self.first + 1
 
 
-def sleep_features(day: Day, motion: Motion) -> Iterator[Feature]:
-    """Length, sleep within, efficiency and middle of the period between noon of the day before and noon."""
+class Night(NamedTuple):
+    """The night that ends on a day.
+
+    Attributes:
+        period: of sleep, or None.
+        reason: why there is none whose length may be told; empty when it may.
+    """
+
+    period: Period | None
+    reason: str
+
+
+def night_of(motion: Motion) -> Night:
+    """The sleep period between noon of the day before and noon, or why there is none."""
     reason = _why_not(motion)
     period = None if reason else sleep_period(motion.angle)
-    if period is None or not _is_seen_whole(period, motion.angle):
-        yield from _refused(day, motion, reason or ("no_sleep_period" if period is None else "cut_by_a_gap"))
+    if period is None:
+        return Night(None, reason or "no_sleep_period")
+    if not _is_seen_whole(period, motion.angle):
+        return Night(period, "cut_by_a_gap")
+    seen = sum(minute in motion.angle for minute in range(period.first, period.last + 1))
+    enough = seen >= (1.0 - number("sleep", "gap_share")) * period.minutes
+    return Night(period, "" if enough else "too_many_gaps")
+
+
+def sleep_features(day: Day, motion: Motion, night: Night) -> Iterator[Feature]:
+    """Length, sleep within, efficiency and middle of the period of sleep."""
+    period = night.period
+    if period is None or night.reason:
+        yield from _refused(day, motion, night.reason)
         return
-    seen = [minute for minute in range(period.first, period.last + 1) if minute in motion.angle]
-    if len(seen) < (1.0 - number("sleep", "gap_share")) * period.minutes:
-        yield from _refused(day, motion, "too_many_gaps")
-        return
-    asleep = sum(last - first + 1 for first, last in inactive_bouts({m: motion.angle[m] for m in seen}))
+    seen = {m: motion.angle[m] for m in range(period.first, period.last + 1) if m in motion.angle}
+    asleep = sum(last - first + 1 for first, last in inactive_bouts(seen))
     values = (period.minutes / 60.0, asleep / 60.0, asleep / period.minutes, (period.first + period.last + 1) / 120.0)
     for (name, unit), value in zip(_UNITS.items(), values, strict=True):
         yield day.number(name, value, unit, len(seen), period.minutes)
@@ -64,10 +85,9 @@ def _why_not(motion: Motion) -> str:
 
 def _is_seen_whole(period: Period, angle: Mapping[int, float]) -> bool:
     """Whether its beginning and its end were watched, and are not those of a hole in the data."""
-    changes = median_changes(angle)
     before = range(period.first - _WINDOW, period.first)
     after = range(period.last + 1, period.last + 1 + _WINDOW)
-    return any(minute in changes for minute in before) and any(minute in changes for minute in after)
+    return all(any(m in angle and m - 1 in angle for m in minutes) for minutes in (before, after))
 
 
 def sleep_period(angle: Mapping[int, float]) -> Period | None:
@@ -154,12 +174,11 @@ def inactive_bouts(angle: Mapping[int, float]) -> list[tuple[int, int]]:
     return [(first, last) for first, last in found if last - first + 1 >= shortest]
 
 
-def asleep_minutes(day: Day, motion: Motion) -> frozenset[int] | None:
+def asleep_minutes(day: Day, motion: Motion, night: Night) -> frozenset[int] | None:
     """Minutes of a day in its sleep period or in a still block that runs into its end; None without a period."""
-    period = sleep_period(motion.angle)
-    if _why_not(motion) or period is None:
+    if night.period is None:
         return None
-    asleep = set(range(max(period.first, 0), period.last + 1))
+    asleep = set(range(max(night.period.first, 0), night.period.last + 1))
     for block in still_blocks({minute: value for minute, value in motion.angle.items() if minute >= NOON}):
         if block.last >= day.minutes - _WINDOW:
             asleep.update(range(block.first, day.minutes))

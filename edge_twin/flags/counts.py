@@ -8,7 +8,6 @@ from datetime import timedelta
 
 from edge_twin.contract import Forecast
 from edge_twin.flag import Flag, FlagKind, Sentences, Urgency
-from edge_twin.flags.laboratory import said_range
 from edge_twin.flags.situation import Situation, evidence, is_below, out_of_100
 from edge_twin.low_count import WindowStart
 from edge_twin.observation import Origin
@@ -22,6 +21,8 @@ def measured_flags(situation: Situation) -> Iterator[Flag]:
     count, rule = situation.fresh_count(), situation.given.program.count
     if count is None or not is_below(count, situation.given.program.low_threshold):
         return
+    from edge_twin.flags.laboratory import said_range  # noqa: PLC0415 - loaded with the first low count
+
     threshold = situation.given.program.low_threshold
     grade, said_grade = said_range(situation, count)
     said: Values = {

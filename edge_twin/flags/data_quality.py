@@ -5,12 +5,16 @@ No value of such a stream reaches a clinical rule; the flag tells what is missin
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import takewhile
 from typing import NamedTuple
 
 from edge_twin import codes
 from edge_twin.features import Feature
-from edge_twin.flag import Evidence, Flag, FlagKind, Sentences, Urgency
+from edge_twin.flag import Bound, Evidence, Flag, FlagKind, Sentences, Urgency
+from edge_twin.flags import phrases
 from edge_twin.flags.situation import Situation, evidence
 from edge_twin.observation import Observation, Origin, Quality
 from edge_twin.wording import Message, say
@@ -30,7 +34,7 @@ STREAMS: Mapping[codes.Code, str] = {
 }
 """Streams whose faults are told, and how sentences call them."""
 
-_STUCK = (codes.HEART_RATE, codes.PULSE_RATE, codes.BODY_TEMPERATURE)
+_STUCK = (codes.HEART_RATE, codes.PULSE_RATE)
 FEATURE_REASONS = frozenset(
     ("stuck_sensor", "flat_line", "unit_change_suspected", "clock_jump_suspected", "too_much_noise")
 )
@@ -53,7 +57,7 @@ def data_quality_flags(situation: Situation) -> Iterator[Flag]:
     told: set[str] = set()
     for code in STREAMS:
         if (fault := _fault(situation, code)) is not None:
-            told.add(code.name)
+            told.add(_stem(code))
             yield _flag(situation, code.name, STREAMS[code], fault)
     yield from _of_features(situation, told)
     yield from _clock(situation)
@@ -62,7 +66,8 @@ def data_quality_flags(situation: Situation) -> Iterator[Flag]:
 
 def _recent(situation: Situation, code: codes.Code) -> Sequence[Observation]:
     oldest = situation.now - situation.span("data_quality", "active_hours")
-    return [reading for reading in situation.of(code) if reading.time >= oldest]
+    readings = situation.of(code)
+    return readings[bisect_left(readings, oldest, key=lambda reading: reading.time) :]
 
 
 def _fault(situation: Situation, code: codes.Code) -> _Fault | None:
@@ -101,11 +106,8 @@ def _why(reading: Observation) -> str:
 
 def _stuck(situation: Situation, readings: Sequence[Observation]) -> Sequence[Observation]:
     """The newest readings of the newest source, if they are many and exactly equal for long."""
-    own = [o for o in readings if o.is_usable and o.source == readings[-1].source] if readings else []
-    first = len(own)
-    while first > 0 and own[first - 1].value == own[-1].value:
-        first -= 1
-    run = own[first:]
+    own = (o for o in reversed(readings) if o.is_usable and o.source == readings[-1].source)
+    run = list(takewhile(lambda o: o.value == readings[-1].value, own))[::-1]
     enough = len(run) >= situation.threshold("data_quality", "stuck_readings")
     lasting = enough and run[-1].time - run[0].time >= situation.span("data_quality", "stuck_minutes")
     return run if lasting else ()
@@ -122,19 +124,25 @@ def _flag(situation: Situation, topic: str, stream: str, fault: _Fault) -> Flag:
         time=situation.local(last.time),
     )
     shown = tuple(evidence(o) for o in dict.fromkeys(fault.readings))
-    return _made(situation, topic, last, said, _ACTIONS.get(fault.reason, "check"), shown)
+    return _made(topic, min(last.time, situation.now), said, _ACTIONS.get(fault.reason, "check"), shown=shown)
 
 
 _ACTIONS = {_MOVEMENT: "repeat_at_rest", _LOOSE: "repeat_at_rest", _NO_CONTACT: "contact", "rate_of_zero": "contact"}
 
 
-def _made(  # noqa: PLR0913, PLR0917 - the parts of one flag, from one place each
-    situation: Situation, topic: str, last: Observation, said: Message, action: str, shown: tuple[Evidence, ...]
+def _made(  # noqa: PLR0913 - the parts of one flag
+    topic: str,
+    time: datetime,
+    said: Message,
+    action: str,
+    *,
+    shown: tuple[Evidence, ...] = (),
+    bound: Bound | None = None,
 ) -> Flag:
     return Flag(
         kind=FlagKind.DATA_QUALITY,
         topic=topic,
-        time=min(last.time, situation.now),
+        time=time,
         urgency=Urgency.NOTE,
         origin=Origin.DEVICE,
         says=Sentences(
@@ -144,50 +152,59 @@ def _made(  # noqa: PLR0913, PLR0917 - the parts of one flag, from one place eac
             limits=(say("data_quality.limits"),),
         ),
         evidence=shown,
+        bound=bound,
     )
+
+
+def _stem(code: codes.Code) -> str:
+    """What the names of features of this stream hold, too."""
+    return code.name.removeprefix("body_")
+
+
+def faulty_features(situation: Situation, reason: str) -> list[Feature]:
+    """The newest features of the last day that have this reason."""
+    oldest = situation.now - situation.span("data_quality", "active_hours")
+    newest = {feature.name: feature for feature in situation.features if feature.end >= oldest}
+    return [feature for feature in newest.values() if feature.reason == reason]
 
 
 def _of_features(situation: Situation, told: set[str]) -> Iterator[Flag]:
-    """Faults that only a whole day shows, as its features state them."""
-    oldest = situation.now - situation.span("data_quality", "active_hours")
-    newest: dict[str, Feature] = {}
-    for feature in situation.features:
-        if feature.end >= oldest:
-            newest[feature.name] = feature
-    for feature in newest.values():
-        if feature.reason in FEATURE_REASONS and feature.name not in told:
-            yield _feature_flag(situation, feature)
+    """Faults that only a whole day shows: one flag for each kind of fault, without streams that are told already."""
+    for reason in sorted(FEATURE_REASONS):
+        found = faulty_features(situation, reason)
+        faulty = [feature for feature in found if not any(stem in feature.name for stem in told)]
+        if faulty:
+            yield _feature_flag(situation, reason, faulty)
 
 
-def _feature_flag(situation: Situation, feature: Feature) -> Flag:
+def _feature_flag(situation: Situation, reason: str, faulty: Sequence[Feature]) -> Flag:
     said = say(
-        f"data_quality.feature_{feature.reason}",
-        feature=feature.name.replace("_", " "),
-        time=situation.local(feature.start),
+        f"data_quality.feature_{reason}",
+        features=phrases.listed([feature.name.replace("_", " ") for feature in faulty]),
+        time=situation.local(max(feature.start for feature in faulty)),
     )
-    return Flag(
-        kind=FlagKind.DATA_QUALITY,
-        topic=feature.name,
-        time=min(feature.end, situation.now),
-        urgency=Urgency.NOTE,
-        origin=Origin.DEVICE,
-        says=Sentences(
-            action=(say("data_quality.action_check"),),
-            reason=(said,),
-            would_change=(say("data_quality.would_change"),),
-            limits=(say("data_quality.limits"),),
-        ),
-    )
+    time = min(max(feature.end for feature in faulty), situation.now)
+    return _made(f"day_{reason}", time, said, "check")
 
 
 def _clock(situation: Situation) -> Iterator[Flag]:
-    """Readings from the future, or of a device whose clock is not set."""
+    """Readings from the future, or of a device whose clock is not believed."""
     latest = situation.now + situation.span("data_quality", "clock_ahead_minutes")
     ahead = [o for o in situation.given.observations if o.time > latest]
+    doubted = [o for code in STREAMS for o in _recent(situation, code)[-1:] if "time_reason" in o.attributes]
     if ahead:
-        last = max(ahead, key=lambda o: (o.time, o.id))
+        last = max(ahead, key=_order)
         said = say("data_quality.clock_ahead", number=len(ahead), time=situation.local(last.time))
-        yield _made(situation, "clock", last, said, "clock", (evidence(last),))
+        bound = situation.bound("data_quality", "clock_ahead_minutes")
+        yield _made("clock", situation.now, said, "clock", shown=(evidence(last),), bound=bound)
+    elif doubted:
+        last = max(doubted, key=_order)
+        said = say("data_quality.clock_doubted", stream=STREAMS[last.code], time=situation.local(last.time))
+        yield _made("clock", min(last.time, situation.now), said, "clock", shown=(evidence(last),))
+
+
+def _order(reading: Observation) -> tuple[datetime, str]:
+    return reading.time, reading.id
 
 
 def _absent(situation: Situation) -> Iterator[Flag]:
@@ -195,20 +212,8 @@ def _absent(situation: Situation) -> Iterator[Flag]:
     last = max((o.time for o in situation.observations), default=None)
     ends = [f.end for f in situation.features if f.count and f.end <= situation.now]
     newest = max((time for time in (last, max(ends, default=None)) if time is not None), default=None)
-    if newest is None or situation.now - newest <= situation.span("data_quality", "absent_hours"):
+    longest = situation.span("data_quality", "absent_hours")
+    if newest is None or situation.now - newest <= longest:
         return
     said = say("data_quality.absent", time=situation.local(newest))
-    yield Flag(
-        kind=FlagKind.DATA_QUALITY,
-        topic="all",
-        time=newest + situation.span("data_quality", "absent_hours"),
-        urgency=Urgency.NOTE,
-        origin=Origin.DEVICE,
-        says=Sentences(
-            action=(say("data_quality.action_wear"),),
-            reason=(said,),
-            would_change=(say("data_quality.would_change"),),
-            limits=(say("data_quality.limits"),),
-        ),
-        bound=situation.bound("data_quality", "absent_hours"),
-    )
+    yield _made("all", newest + longest, said, "wear", bound=situation.bound("data_quality", "absent_hours"))

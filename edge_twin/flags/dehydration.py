@@ -75,7 +75,8 @@ def _weight(situation: Situation) -> _Sign | None:
         return None
     newest, heaviest = weights[-1], max(weights, key=lambda o: o.value)
     down = 100.0 * (heaviest.value - newest.value) / heaviest.value
-    if down < situation.threshold(_TABLE, "weight_down_percent"):
+    enough = down >= situation.threshold(_TABLE, "weight_down_percent")
+    if not enough or down >= situation.threshold("weight_loss", "unit_suspected_percent"):
         return None
     said = say(
         "dehydration.weight", down=down, hours=(newest.time - heaviest.time) / timedelta(hours=1), value=newest.value

@@ -12,6 +12,7 @@ from edge_twin.care import MedicineKind
 from edge_twin.features.feature import middle
 from edge_twin.flag import Flag, FlagKind, Sentences, Urgency
 from edge_twin.flags import phrases
+from edge_twin.flags.data_quality import faulty_features
 from edge_twin.flags.situation import Situation, evidence
 from edge_twin.observation import Observation, Origin
 from edge_twin.wording import Message, Values, say
@@ -30,6 +31,10 @@ def weight_flags(situation: Situation) -> Iterator[Flag]:
     """Criteria of cachexia (Fearon et al., Lancet Oncol 2011;12:489) on weights of the last six months."""
     loss = _loss(situation) if situation.has("weight_loss") else None
     if loss is None:
+        return
+    if loss.percent >= situation.threshold("weight_loss", "unit_suspected_percent"):
+        if not _is_unit_told(situation):
+            yield _unit_flag(situation, loss)
         return
     index = body_mass_index(situation, loss.now_kg)
     thin = index is not None and index < situation.threshold("weight_loss", "body_mass_index_below")
@@ -82,6 +87,38 @@ def _weight_flag(situation: Situation, loss: _Loss, index: float | None, name: s
         ),
         evidence=(evidence(loss.highest), evidence(loss.newest)),
         bound=situation.bound("weight_loss", name),
+    )
+
+
+def _is_unit_told(situation: Situation) -> bool:
+    """Whether the features of the day say it, of which a flag is made elsewhere."""
+    if not situation.has("data_quality"):
+        return False
+    return any("weight" in feature.name for feature in faulty_features(situation, "unit_change_suspected"))
+
+
+def _unit_flag(situation: Situation, loss: _Loss) -> Flag:
+    newest, highest = loss.newest, loss.highest
+    return Flag(
+        kind=FlagKind.DATA_QUALITY,
+        topic="body_weight_unit",
+        time=newest.time,
+        urgency=Urgency.NOTE,
+        origin=newest.origin,
+        says=Sentences(
+            action=(say("weight.action_unit"),),
+            reason=(
+                say(
+                    "weight.unit_suspected",
+                    value=newest.value,
+                    time=situation.local(newest.time),
+                    before=highest.value,
+                    since=situation.local(highest.time),
+                ),
+            ),
+        ),
+        evidence=(evidence(highest), evidence(newest)),
+        bound=situation.bound("weight_loss", "unit_suspected_percent"),
     )
 
 

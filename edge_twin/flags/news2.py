@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from edge_twin.flag import Bound, Flag, FlagKind, Sentences, Urgency
 from edge_twin.flags import phrases
 from edge_twin.flags.situation import Situation, evidence
-from edge_twin.flags.vitals import ITEMS, WORDS, Vital, Vitals, VitalSigns
+from edge_twin.flags.vitals import ITEMS, WORDS, Vital, Vitals, vital_sets
 from edge_twin.observation import Origin
 from edge_twin.program import Threshold
 from edge_twin.wording import Message, Text, say
@@ -101,7 +101,7 @@ def news2_flags(situation: Situation) -> Iterator[Flag]:
     """The worst set of vital signs of the last hours, if it asks for somebody; or why the score is not used."""
     if not situation.has("news2"):
         return
-    sets = VitalSigns(situation).sets()
+    sets = vital_sets(situation)
     if not sets:
         return
     if reason := _not_for(situation):
@@ -152,7 +152,7 @@ def _flag(situation: Situation, found: Score, urgency: Urgency, bound: Bound) ->
             ),
             would_change=(say("news2.would_change"),),
             limits=(say("news2.limits"),),
-            data_quality=_unknown(situation, found),
+            data_quality=(*phrases.doubted(v.reading for v in found.vitals.values()), *_unknown(situation, found)),
         ),
         evidence=tuple(evidence(vital.reading) for vital in found.vitals.values()),
         bound=bound,

@@ -90,7 +90,7 @@ def _flag(situation: Situation, found: _Found) -> Flag:
             clinician=(say("opioid.clinician", readings=readings), taken, prodigy(situation)),
             would_change=(say("opioid.would_change"),),
             limits=(say("opioid.limits"),),
-            data_quality=() if known else (say("opioid.unknown"),),
+            data_quality=(*phrases.doubted(found.readings), *(() if known else (say("opioid.unknown"),))),
         ),
         evidence=tuple(evidence(o) for o in found.readings),
         bound=situation.bound("opioid", found.threshold),

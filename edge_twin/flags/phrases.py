@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from edge_twin.care import Medicine, MedicineKind
 from edge_twin.flags.situation import Situation
-from edge_twin.observation import Observation
-from edge_twin.wording import Message, say
+from edge_twin.observation import Observation, Quality
+from edge_twin.wording import Message, Text, say
 
 Word = str | Message
 
@@ -47,6 +47,12 @@ def medicines(situation: Situation, kinds: Sequence[MedicineKind]) -> Message:
     if all(situation.care.is_excluded(kind, situation.now) for kind in kinds):
         return say("phrases.none_taken", kinds=named)
     return say("phrases.not_recorded", kinds=named)
+
+
+def doubted(readings: Iterable[Observation]) -> Text:
+    """That the device itself doubts readings that a flag rests on; nothing when it does not."""
+    times = [reading for reading in readings if reading.quality is Quality.QUESTIONABLE]
+    return (say("phrases.doubted", number=len(times)),) if times else ()
 
 
 def _since(situation: Situation, medicine: Medicine) -> Message:

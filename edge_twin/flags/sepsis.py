@@ -15,7 +15,7 @@ from edge_twin.flags import phrases
 from edge_twin.flags.fever import is_at_risk
 from edge_twin.flags.news2 import charted
 from edge_twin.flags.situation import Situation, evidence
-from edge_twin.flags.vitals import WORDS, Vital, Vitals, VitalSigns
+from edge_twin.flags.vitals import WORDS, Vital, Vitals, vital_sets
 from edge_twin.observation import Origin
 from edge_twin.wording import Message, say
 
@@ -57,7 +57,7 @@ def sepsis_flags(situation: Situation) -> Iterator[Flag]:
     """A positive screen in the last hours."""
     if not (situation.has("qsofa") and situation.has("news2")):
         return
-    screens = [screen(situation, vitals) for vitals in VitalSigns(situation).sets()]
+    screens = [screen(situation, vitals) for vitals in vital_sets(situation)]
     worst = max(screens, key=lambda found: len(found.met), default=None)
     if worst is not None and len(worst.met) >= situation.threshold("qsofa", "criteria_needed"):
         yield _flag(situation, worst)
@@ -77,7 +77,10 @@ def _flag(situation: Situation, found: Screen) -> Flag:
             clinician=(_named(found), say("sepsis.items", items=items), say("sepsis.source")),
             would_change=(say("sepsis.would_change"),),
             limits=(say("sepsis.limits"),),
-            data_quality=() if at_risk else (say("sepsis.infection_unknown"),),
+            data_quality=(
+                *phrases.doubted(vital.reading for vital in found.known),
+                *(() if at_risk else (say("sepsis.infection_unknown"),)),
+            ),
         ),
         evidence=tuple(evidence(vital.reading) for vital in found.known),
         bound=situation.bound("qsofa", "criteria_needed"),

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from edge_twin import codes
@@ -56,14 +57,19 @@ class Situation:
 
     def of(self, code: codes.Code) -> tuple[Observation, ...]:
         """Readings of one kind of any quality, oldest first."""
-        return tuple(self._by_code.get(code.name, ()))
+        return self._by_code.get(code.name, ())
 
     @cached_property
-    def _by_code(self) -> dict[str, list[Observation]]:
+    def memo(self) -> dict[str, Any]:
+        """What one rule worked out and another needs, by name; it lives as long as the situation."""
+        return {}
+
+    @cached_property
+    def _by_code(self) -> dict[str, tuple[Observation, ...]]:
         kinds: dict[str, list[Observation]] = {}
         for observation in self.observations:
             kinds.setdefault(observation.code.name, []).append(observation)
-        return kinds
+        return {name: tuple(readings) for name, readings in kinds.items()}
 
     def newest(self, code: codes.Code) -> Observation | None:
         """The newest usable reading of one kind."""

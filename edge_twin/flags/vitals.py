@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from edge_twin import codes
@@ -58,64 +58,84 @@ Vitals = Mapping[str, Vital]
 
 
 class VitalSigns:
-    """The usable vital signs of a situation, indexed once.
+    """The usable vital signs of a situation; a stream of a day is searched, not read through.
 
     Args:
         situation: as a rule sees it.
     """
 
     def __init__(self, situation: Situation) -> None:
+        self._situation = situation
         self._window = situation.span("news2", "window_minutes")
         self._steady = situation.span("news2", "steady_minutes")
         self._oldest = situation.now - situation.span("news2", "active_hours")
         self._steps = [o.time for o in situation.readings(codes.STEPS) if o.value > 0]
-        self._readings = {item: self._of(situation, item) for item in ITEMS}
-        self._times = {item: [o.time for o in found] for item, found in self._readings.items()}
 
     def sets(self) -> tuple[Vitals, ...]:
         """One set for the newest reading of each item: what was measured with it or up to half an hour before."""
-        moments = sorted({times[-1] for times in self._times.values() if times})
-        return tuple(self.at(moment) for moment in moments)
+        newest = (self._newest(item, _END_OF_TIME, self._oldest) for item in ITEMS)
+        moments = sorted({reading.time for reading in newest if reading is not None})
+        return tuple(self._at(moment) for moment in moments)
 
-    def at(self, moment: datetime) -> Vitals:
+    def _at(self, moment: datetime) -> Vitals:
         """Every item that was measured within the window that ends at ``moment``."""
-        found = (self._vital(item, moment) for item in ITEMS)
-        return {vital.item: vital for vital in found if vital is not None}
+        oldest = max(self._oldest, moment - self._window)
+        newest = ((item, self._newest(item, moment, oldest)) for item in ITEMS)
+        return {item: Vital(item, self._value(o), o) for item, o in newest if o is not None}
 
-    def _of(self, situation: Situation, item: str) -> Sequence[Observation]:
-        readings = [o for code in ITEMS[item] for o in situation.readings(code) if self._counts(o)]
-        return sorted(readings, key=lambda o: (o.time, o.id))
+    def _newest(self, item: str, moment: datetime, oldest: datetime) -> Observation | None:
+        """The newest reading of an item at ``moment``, of those from ``oldest`` on that count."""
+        found = (self._newest_of(code, moment, oldest) for code in ITEMS[item])
+        return max((o for o in found if o is not None), key=lambda o: (o.time, o.id), default=None)
+
+    def _newest_of(self, code: codes.Code, moment: datetime, oldest: datetime) -> Observation | None:
+        readings = self._situation.of(code)
+        for place in range(bisect_right(readings, moment, key=_time) - 1, -1, -1):
+            reading = readings[place]
+            if reading.time < oldest:
+                return None
+            if self._counts(reading):
+                return reading
+        return None
 
     def _counts(self, reading: Observation) -> bool:
-        if reading.time < self._oldest:
+        if not reading.is_usable:
             return False
         wanted = _WANTED.get(reading.code.name)
         if wanted is not None:
             return wanted(reading)
-        return reading.code is not codes.HEART_RATE or not self._moving(reading.time)
+        return reading.code != codes.HEART_RATE or not self._moving(reading.time)
 
     def _moving(self, moment: datetime) -> bool:
         """Whether steps were counted shortly before or after: the score is about rest."""
         place = bisect_left(self._steps, moment - self._steady)
         return place < len(self._steps) and self._steps[place] <= moment + self._steady
 
-    def _vital(self, item: str, moment: datetime) -> Vital | None:
-        place = bisect_right(self._times[item], moment)
-        if place == 0 or moment - self._times[item][place - 1] > self._window:
-            return None
-        newest = self._readings[item][place - 1]
-        return Vital(item, self._value(item, place, newest), newest)
-
-    def _value(self, item: str, place: int, newest: Observation) -> float:
+    def _value(self, newest: Observation) -> float:
+        """The reading's own value, or the median of the same sensor's last minutes."""
         if newest.code not in _CONTINUOUS:
             return newest.value
-        first = bisect_right(self._times[item], newest.time - self._steady)
-        same = [
-            o.value for o in self._readings[item][first:place] if (o.code, o.source) == (newest.code, newest.source)
-        ]
-        return middle(same)
+        readings = self._situation.of(newest.code)
+        first = bisect_right(readings, newest.time - self._steady, key=_time)
+        last = bisect_right(readings, newest.time, key=_time)
+        same = (o for o in readings[first:last] if o.source == newest.source and self._counts(o))
+        return middle([o.value for o in same])
 
 
+def vital_sets(situation: Situation) -> tuple[Vitals, ...]:
+    """The sets of a situation, made once for all rules that look at them."""
+    if _MEMO not in situation.memo:
+        situation.memo[_MEMO] = VitalSigns(situation).sets()
+    found: tuple[Vitals, ...] = situation.memo[_MEMO]
+    return found
+
+
+def _time(reading: Observation) -> datetime:
+    return reading.time
+
+
+_MEMO = "vitals.sets"
+_END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 _WANTED: Mapping[str, Callable[[Observation], bool]] = {
     codes.BODY_TEMPERATURE.name: lambda o: o.site in NEWS2_SITES,
     codes.OXYGEN_SATURATION.name: lambda o: o.attributes.get("response", "normal") == "normal",

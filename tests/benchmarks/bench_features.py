@@ -17,6 +17,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -213,10 +214,8 @@ def epochs() -> Iterator[Observation]:
             yield observe(code, float(n % 7), START + timedelta(minutes=n), source="strap", attributes=attributes)
 
 
-def main() -> None:
-    spent, size = ours()
-    print("ours, CPU seconds a day:", {name: round(seconds, 2) for name, seconds in spent.items()})
-    print(f"state of one patient's streams: {size / 1000:.0f} kB")
+def beside(spent: dict[str, float]) -> None:
+    """Print what neurokit2 needs, and how many times less we need."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         peer = theirs()
@@ -227,6 +226,16 @@ def main() -> None:
     print(f"beats, heart rate and breathing alone: {of_heart:.0f} times less")
     without = whole - peer["acceleration, peaks"]
     print(f"without its search for peaks in the acceleration: {without / mine:.1f} times less")
+
+
+def main() -> None:
+    spent, size = ours()
+    print("ours, CPU seconds a day:", {name: round(seconds, 2) for name, seconds in spent.items()})
+    print(f"state of one patient's streams: {size / 1000:.0f} kB")
+    if find_spec("neurokit2") is None:
+        print("neurokit2 is not installed: nothing to compare with")
+    else:
+        beside(spent)
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder) / "edge-twin.db")
         print(*asyncio.run(on_the_device(store)), sep="\n")

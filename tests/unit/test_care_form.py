@@ -96,12 +96,20 @@ def test_any_form_is_read_or_refused(form: dict[str, Any]) -> None:
         assert isinstance(read_care(form), CareContext)
 
 
-CASE = """{"schema": "edge-twin.case/1", "time_zone": "UTC", "program": "neutropenia", "now": ["2026-03-10T12:00:00Z"],
+CASE = """{"schema": "edge-twin.case/2", "time_zone": "UTC", "program": "neutropenia", "now": ["2026-03-10T12:00:00Z"],
  "care": %s}"""
 
 
 def test_a_case_file_carries_it() -> None:
     assert read_case(CASE % '{"ctcae_version": "6.0"}').template.care.ctcae_version is CtcaeVersion.V6
+
+
+def test_the_first_version_of_a_case_knows_no_care_and_stays_readable() -> None:
+    old = (CASE % "{}").replace("case/2", "case/1")
+    with pytest.raises(CaseError) as caught:
+        read_case(old)
+    assert caught.value.reason == "unknown_key"
+    assert read_case(old.replace(',\n "care": {}', "")).template.care == CareContext()
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_twin import codes
@@ -193,3 +194,31 @@ def test_a_day_does_not_depend_on_what_else_is_at_hand(readings: list[Observatio
     whole = [f for f in distil(readings, UTC_ZONE, days=frozenset({day})) if f.name in DISTILLED]
     near = [o for o in readings if DAY - 12 * HOUR <= o.time < DAY + 24 * HOUR]
     assert [f for f in distil(near, UTC_ZONE, days=frozenset({day})) if f.name in DISTILLED] == whole
+
+
+@settings(max_examples=25)
+@given(seed=st.integers(0, 2**32 - 1), missing=st.floats(0, 0.9), odd=st.floats(0, 0.2), still=st.booleans())
+def test_any_dense_day_gives_numbers_within_their_bounds(seed: int, missing: float, odd: float, *, still: bool) -> None:
+    """A day and an evening of minutes with holes, spikes and stretches of one value."""
+    rng = np.random.default_rng(seed)
+    ranges = {
+        codes.MOTION_ANGLE: (-90.0, 90.0), codes.MOTION_SPREAD: (0.0, 60.0), codes.MOTION_ENMO: (0.0, 300.0),
+        codes.STEPS: (0.0, 130.0), codes.OXYGEN_SATURATION: (80.0, 100.0), codes.GLUCOSE_INTERSTITIAL: (40.0, 400.0),
+    }  # fmt: skip
+    readings: list[Observation] = []
+    for code, (low, high) in ranges.items():
+        values = rng.uniform(low, high, 2160)
+        if still:
+            first, length = rng.integers(0, 2000), rng.integers(1, 900)
+            values[first : first + length] = values[first]
+        values[rng.random(2160) < odd] = rng.choice([-1e6, 0.0, 1e6])
+        for minute in np.flatnonzero(rng.random(2160) >= missing).tolist():
+            at = DAY + (minute - 720) * MINUTE
+            readings.append(observe(code, float(values[minute]), at, source="w", attributes={"epoch_seconds": "60"}))
+    for feature in distil(readings, UTC_ZONE, days=frozenset({DAY.date()})):
+        assert (feature.value is None) == bool(feature.reason)
+        if feature.value is not None:
+            low, high = (
+                (0.0, 1.0) if feature.unit == "1" else (-12.0, 24.0) if feature.unit == "h" else (0.0, 200_000.0)
+            )
+            assert low <= feature.value <= high, feature

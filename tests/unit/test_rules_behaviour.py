@@ -30,6 +30,7 @@ from edge_twin_adapters.ble.blood_pressure import CuffReading, encode_blood_pres
 from edge_twin_adapters.ble.frame import DecodeContext
 from edge_twin_adapters.ble.heart_rate import encode_heart_rate
 from edge_twin_adapters.ble.oximeter import Oximetry, encode_spot_check
+from edge_twin_app.report import pictures
 from tests.rule_bench import ADULT, DOSE, NOW, flags, found, lab, neutropenia, oral, reading, taking
 
 INFUSED = replace(ADULT, cell_therapy=(NOW - timedelta(days=3),))
@@ -343,8 +344,10 @@ def test_hz_quality_01_an_absurd_value_is_held_told_and_raises_nothing_else(code
 @pytest.mark.parametrize("reason", sorted(FEATURE_REASONS))
 def test_hz_quality_02_a_fault_that_a_day_shows_is_told(reason: str) -> None:
     day = Feature("steps_day", None, "{steps}", NOW - timedelta(hours=12), NOW + timedelta(hours=12), 0, 0.0, reason)
-    flag = known(found("data_quality/steps_day", flags(oral(36.5), features=(day,))))
-    assert "nothing of it was used" in flag.reason
+    other = replace(day, name="weight_day")
+    flag = known(found(f"data_quality/day_{reason}", flags(oral(36.5), features=(day, other))))
+    assert "(steps day, weight day)" in flag.reason
+    assert "nothing of them was used" in flag.reason
 
 
 def test_a_day_that_is_only_short_of_data_is_no_fault_of_the_sensor() -> None:
@@ -355,6 +358,45 @@ def test_a_day_that_is_only_short_of_data_is_no_fault_of_the_sensor() -> None:
 def test_a_clock_that_jumped_ahead_is_told() -> None:
     flag = known(found("data_quality/clock", flags(reading(codes.HEART_RATE, 70.0, -6000.0))))
     assert "1 readings carry a time in the future" in flag.reason
+
+
+def test_a_device_whose_clock_is_not_set_is_told() -> None:
+    unset = reading(codes.OXYGEN_SATURATION, 97.0, attributes={"time_reason": "device_clock_not_set"})
+    flag = known(found("data_quality/clock", flags(unset)))
+    assert "not set or not believed" in flag.reason
+
+
+def test_pounds_read_as_kilograms_are_no_loss_and_no_dehydration() -> None:
+    pounds = [reading(codes.BODY_WEIGHT, 154.0, 1440.0 * day) for day in (1.9, 1.8, 1.7)]
+    kilograms = [reading(codes.BODY_WEIGHT, 70.0, minutes) for minutes in (60.0, 30.0, 10.0)]
+    raised = flags(*pounds, *kilograms, reading(codes.SYSTOLIC_PRESSURE, 101.0), reading(codes.DIARY_STOOLS, 0.0))
+    (flag,) = raised
+    assert flag.key in {"data_quality/body_weight_unit", "data_quality/day_unit_change_suspected"}
+    assert "the unit may have changed" in flag.reason
+    assert "weight" in flag.reason.lower()
+
+
+def test_a_stream_that_is_told_is_not_told_again_by_its_day() -> None:
+    day = Feature("weight_day", None, "kg", NOW - timedelta(hours=12), NOW, 0, 0.0, "unit_change_suspected")
+    raised = flags(reading(codes.BODY_WEIGHT, 900.0), features=(day,))
+    assert [flag.key for flag in raised] == ["data_quality/body_weight"]
+
+
+def test_a_reading_that_its_device_doubts_is_used_and_this_is_said() -> None:
+    weak = reading(codes.PULSE_RATE, 135.0, quality=Quality.QUESTIONABLE)
+    flag = known(found(FlagKind.EARLY_WARNING_SCORE, flags(weak)))
+    assert "Readings that their device itself doubts: 1." in [m.text for m in flag.says.data_quality]
+
+
+def test_the_report_has_a_label_for_every_kind_of_flag() -> None:
+    assert set(pictures._KIND_LABELS) == set(FlagKind)
+
+
+def test_only_laboratory_sentences_speak_of_a_grade() -> None:
+    mine = ("phrases", "news2", "sepsis", "opioid", "cell_therapy", "dehydration", "weight", "glucose", "qtc",
+            "data_quality", "definitions", "fever")  # fmt: skip
+    templates = reference().templates.items()
+    assert [id_ for id_, text in templates if id_.startswith(mine) and re.search(r"\bgrade", text.lower())] == []
 
 
 def test_without_anything_on_record_nothing_is_missed() -> None:

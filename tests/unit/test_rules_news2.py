@@ -113,7 +113,7 @@ def test_totals_of_all_seven_items(values: dict[str, float], expected: int) -> N
         (VECTORS[0][0], Urgency.NOW),
     ],
 )
-def test_hz_news2_01_how_soon_to_act(values: dict[str, float], urgency: Urgency | None) -> None:
+def test_hz_news_01_how_soon_to_act(values: dict[str, float], urgency: Urgency | None) -> None:
     flag = found(KEY, flags(*vitals(**values)))
     assert (flag.urgency if flag else None) == urgency
 
@@ -128,7 +128,7 @@ def test_seven_points_and_more_call_the_emergency_number() -> None:
     assert emergency.clinician.startswith("NEWS2 7 of 20.")
 
 
-def test_hz_news2_02_a_single_pulse_is_a_lower_bound_with_what_is_missing() -> None:
+def test_hz_news_02_a_single_pulse_is_a_lower_bound_with_what_is_missing() -> None:
     flag = found(KEY, flags(*vitals(pulse=131)))
     assert flag is not None
     assert flag.urgency is Urgency.TODAY
@@ -170,7 +170,7 @@ def test_the_scale_comes_from_the_clinic_alone() -> None:
 
 
 @pytest.mark.parametrize(("age", "used"), [(15.9, False), (16.0, True)])
-def test_hz_news2_03_not_below_16_years(age: float, used: bool) -> None:  # noqa: FBT001 - parametrised
+def test_hz_news_03_not_below_16_years(age: float, used: bool) -> None:  # noqa: FBT001 - parametrised
     raised = flags(*vitals(pulse=131), care=CareContext(age_years=age, pregnant=False))
     refused = found(f"{KEY}/not_used", raised)
     assert (refused is None) is used
@@ -179,7 +179,7 @@ def test_hz_news2_03_not_below_16_years(age: float, used: bool) -> None:  # noqa
         assert "not used below 16 years" in refused.reason
 
 
-def test_hz_news2_03_not_in_pregnancy() -> None:
+def test_hz_news_03_not_in_pregnancy() -> None:
     raised = flags(*vitals(pulse=131), care=replace(ADULT, pregnant=True))
     refused = found(f"{KEY}/not_used", raised)
     assert refused is not None

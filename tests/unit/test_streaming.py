@@ -61,12 +61,21 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 @pytest.fixture
-def run(store: Store, program: Program) -> Callable[..., Runtime]:
+def refusals() -> list[frozenset[Refusal]]:
+    """What each step refused, in order."""
+    return []
+
+
+@pytest.fixture
+def run(store: Store, program: Program, refusals: list[frozenset[Refusal]]) -> Callable[..., Runtime]:
     """Run to the end with these items and clock."""
 
     def ran(items: Sequence[Item], clock: Clock, moved: Clock | None = None) -> Runtime:
         sources = [Listed(items, moved or clock)]
-        runtime = Runtime(store, Plan("UTC", program, None, members=100), sources, clock=clock)
+        plan = Plan("UTC", program, None, members=100)
+        runtime = Runtime(
+            store, plan, sources, clock=clock, stepped=lambda output: refusals.append(frozenset(output.refusals))
+        )
         asyncio.run(runtime.run())
         return runtime
 
@@ -196,28 +205,36 @@ def test_a_step_sees_windows_of_the_last_days_and_nights_of_three_months(
 
 
 def test_beats_from_the_future_wait_are_named_and_count_when_their_time_has_come(
-    store: Store, run: Callable[..., Runtime]
+    store: Store, run: Callable[..., Runtime], refusals: list[frozenset[Refusal]]
 ) -> None:
     ahead = START + timedelta(days=1)
     clock, elsewhere = Clock(START + timedelta(hours=12)), Clock(START)
-    first = run([*beats(START), *beats(ahead)], clock, elsewhere)
-    assert first.last is not None
-    assert Refusal.FUTURE_DATA in first.last.refusals
+    run([*beats(START), *beats(ahead)], clock, elsewhere)
+    assert any(Refusal.FUTURE_DATA in said for said in refusals)
     assert {f.start.date() for f in store.features() if f.name == WINDOW_HEART_RATE} == {START.date()}
+    clock.now = ahead + timedelta(minutes=5)
+    run([], clock)
+    assert Refusal.FUTURE_DATA in refusals[-1], "later today"
     clock.now = ahead + timedelta(hours=5)
-    second = run([], clock)
-    assert second.last is not None
-    assert Refusal.FUTURE_DATA not in second.last.refusals
+    run([], clock)
+    assert Refusal.FUTURE_DATA not in refusals[-1]
     assert standing(store) == of_the_heart(distil([*beats(START), *beats(ahead)], UTC_ZONE))
 
 
-def test_an_implausible_beat_is_named_though_beats_are_not_read_again(
-    store: Store, run: Callable[..., Runtime]
+def test_an_implausible_beat_is_named_for_its_day_though_beats_are_not_read_again(
+    run: Callable[..., Runtime], refusals: list[frozenset[Refusal]]
 ) -> None:
     absurd = observe(codes.RR_INTERVAL, 9.0, START + timedelta(minutes=5), source="strap")
-    runtime = run([*beats(START, 300), absurd, *beats(START + timedelta(minutes=6), 300)], Clock(START))
-    assert runtime.last is not None
-    assert Refusal.IMPLAUSIBLE_DATA in runtime.last.refusals
+    clock = Clock(START)
+    run([*beats(START, 300), absurd, *beats(START + timedelta(minutes=6), 300)], clock)
+    assert Refusal.IMPLAUSIBLE_DATA in refusals[-1]
+    clock.now = START + timedelta(days=3)
+    run(beats(clock.now, 300), clock)
+    assert Refusal.IMPLAUSIBLE_DATA not in refusals[-1]
+    late = observe(codes.RR_INTERVAL, 9.0, START + timedelta(days=1), source="strap")
+    before = len(refusals)
+    run([late], clock)
+    assert any(Refusal.IMPLAUSIBLE_DATA in said for said in refusals[before:])
 
 
 def test_a_clock_that_jumps_by_years_leaves_the_rest_as_it_was(store: Store, run: Callable[..., Runtime]) -> None:

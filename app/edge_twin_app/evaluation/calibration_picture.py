@@ -15,6 +15,7 @@ from edge_twin_app.evaluation.calibration import BINS, RESAMPLES, Pairs, reliabi
 from edge_twin_app.report.pictures import ACCENT, BAND, INK, WARN
 
 ACROSS = 3  # panels side by side
+_SHOWN = 0.995  # share of the probabilities that the axes reach
 _WIDTH, _HEIGHT = 3.9, 4.6  # inches of a panel with its counts
 
 
@@ -58,8 +59,10 @@ def _curve(panel: Axes, pairs: Pairs, table: Sequence[Mapping[str, float]], top:
 
 
 def _counts(panel: Axes, pairs: Pairs, top: float) -> None:
+    beyond = int((pairs.probability > top).sum())
+    label = f"probability said ({beyond} beyond)" if beyond else "probability said"
     panel.hist(pairs.probability, bins=list(np.linspace(0, top, 2 * BINS + 1)), color=ACCENT)
-    panel.set(xlim=(0, 1.02 * top), yscale="log", xlabel="probability said", ylabel="pairs")
+    panel.set(xlim=(0, 1.02 * top), yscale="log", xlabel=label, ylabel="pairs")
     panel.set_ylim(bottom=0.7)
     panel.yaxis.set_major_formatter("{x:g}")
     panel.yaxis.set_minor_formatter(NullFormatter())
@@ -67,8 +70,9 @@ def _counts(panel: Axes, pairs: Pairs, top: float) -> None:
 
 
 def _end(pairs: Pairs, table: Sequence[Mapping[str, float]]) -> float:
-    """Where both axes end: beyond every probability and every interval."""
-    return min(1.0, 1.05 * max(float(pairs.probability.max()), *(row["share_high"] for row in table), 0.02))
+    """Where both axes end: beyond every interval and nearly all probabilities."""
+    most = float(np.quantile(pairs.probability, _SHOWN))
+    return min(1.0, 1.05 * max(most, *(max(row["share_high"], row["mean_probability"]) for row in table), 0.02))
 
 
 def save_reliability(sets: Sequence[Pairs], path: Path, seed: int = 1, resamples: int = RESAMPLES) -> Path:
