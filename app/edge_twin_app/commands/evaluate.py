@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from edge_twin.errors import CaseError
 from edge_twin.program import load_program
-from edge_twin_app.commands import evaluate_cohort, evaluate_detector
+from edge_twin_app.commands import evaluate_cohort, evaluate_detector, evaluate_probabilities
 from edge_twin_app.count_table import PatientRows, read_counts
 from edge_twin_app.models import ENGINES, load_models
 from edge_twin_app.scoring import METHODS, Scorer, metrics, summarised
@@ -44,6 +44,7 @@ def add_to(commands: Subparsers) -> None:
     counts.add_argument("--json", action="store_true", help="rows as JSON instead of the table")
     counts.set_defaults(run=run)
     evaluate_detector.add_to(kinds)
+    evaluate_probabilities.add_to(kinds)
 
 
 def run(options: argparse.Namespace) -> int:
