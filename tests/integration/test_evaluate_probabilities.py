@@ -31,7 +31,7 @@ from edge_twin_app.models import load_models
 
 NEUTROPENIA, AML = COURSES
 SHORT = replace(NEUTROPENIA, looks=(5.0, 7.0))
-FIGURE_SEED, FIGURE_PATIENTS = 5001, 200
+FIGURE_SEED, FIGURE_PATIENTS = 5001, 300
 
 
 @pytest.fixture(scope="module")
@@ -142,16 +142,26 @@ def test_the_command_prints_and_draws(
 
     monkeypatch.setattr("edge_twin_app.evaluation.forecast_calibration.study", quick)
     monkeypatch.setattr("edge_twin_app.commands.evaluate_probabilities.FEWEST", 2)
+    monkeypatch.setattr("edge_twin_models.cohorts.GENERATORS", ("ar",))
     asked = ["evaluate", "probabilities", "--patients", "2", "--subjects", "3", "--bootstrap", "100", "--json"]
     assert main([*asked, "--out", str(tmp_path / "o")]) == 0
     document = json.loads(capsys.readouterr().out)
     names = [row["probability"] for row in document["probabilities"]]
     assert names[:3] == ["p_anc_below_0_5, own model", "p_anc_below_0_5, other model", "p_wbc_below_1_0, own model"]
-    assert len(names) == 7
+    assert names[3:] == ["onset, heart rate and steps, ar", "onset, all streams, ar"]
     assert document["p_mismatch"][0]["values"] == 2
     assert document["intervals_of_the_next_count"][0]["truths"] == 2
     assert (tmp_path / "o" / "reliability.png").is_file()
     assert list(json.loads((tmp_path / "o" / "reliability.json").read_text(encoding="utf-8"))) == names
+
+
+def test_one_part_can_be_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["evaluate", "probabilities", "--only", "onsets", "--subjects", "10", "--bootstrap", "100"]
+    assert main(asked) == 0
+    printed = capsys.readouterr().out
+    assert "onset, all streams, state" in printed
+    assert "p_anc" not in printed
+    assert "chance alone gives an ECE up to" in printed
 
 
 @pytest.mark.parametrize("wrong", [["--patients", "9"], ["--subjects", "0"], ["--seed", "-1"], ["--bootstrap", "99"]])
@@ -170,7 +180,7 @@ def told(pairs: Pairs, seed: int) -> dict[str, float | int | str]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("course", COURSES, ids=lambda course: course.program)
 def test_what_is_said_of_the_models_own_patients_is_calibrated(course: Course) -> None:
     """Bars set before the figure was seen: no ECE beyond chance, shares within 0.05, 95 % intervals in 91 to 98 %."""

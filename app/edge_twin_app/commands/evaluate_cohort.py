@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_twin.errors import CaseError
+from edge_twin_app.errors import AppError
 
 if TYPE_CHECKING:
     from edge_twin_app.commands.types import Subparsers
@@ -27,7 +28,8 @@ def run(options: argparse.Namespace) -> int:
     """Simulate and write.
 
     Raises:
-        CaseError: ``cohort_not_possible`` - unknown generator or no subject.
+        CaseError: ``cohort_not_possible`` - unknown generator, no subject, negative seed.
+        AppError: ``unwritable``.
     """
     from edge_twin_models.cohorts import simulate, write_csv  # noqa: PLC0415 - only when asked for
 
@@ -35,7 +37,10 @@ def run(options: argparse.Namespace) -> int:
         table = simulate(options.generator, options.subjects, options.seed)
     except ValueError as error:
         raise CaseError(str(error), reason="cohort_not_possible") from error
-    write_csv(table, options.out)
+    try:
+        write_csv(table, options.out)
+    except OSError as error:
+        raise AppError(f"{options.out} cannot be written: {error}", reason="unwritable") from error
     sys.stdout.write(
         f"{len(table)} days of {len(table.people)} simulated people by {table.generator} ({table.version}, seed "
         f"{table.seed}) in {options.out}\n"

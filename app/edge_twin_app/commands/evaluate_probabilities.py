@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 MISMATCH_LEVELS = (0.01, 0.05, 0.1, 0.5)
 FEWEST, FEWEST_RESAMPLES = 10, 100
+FORECASTS, ONSETS = "forecasts", "onsets"
 _COLUMNS = ("ece", "brier", "reliability", "resolution", "uncertainty", "within_bins")
 
 
@@ -29,6 +30,7 @@ def add_to(kinds: Subparsers) -> None:
     parser.add_argument("--subjects", type=int, default=260, help="people of each simulated wearable cohort")
     parser.add_argument("--seed", type=int, default=5001, help="of people, laboratory and bootstrap")
     parser.add_argument("--bootstrap", type=int, default=1000, metavar="N", help="resamples of patients or subjects")
+    parser.add_argument("--only", choices=(FORECASTS, ONSETS), help="one part; forecasts take most of the time")
     parser.add_argument("--json", action="store_true", help="rows as JSON instead of the tables")
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder for reliability.png and reliability.json")
     parser.set_defaults(run=run)
@@ -38,15 +40,15 @@ def run(options: argparse.Namespace) -> int:
     """Simulate, forecast, count and print.
 
     Raises:
-        AppError: ``bad_option``.
+        AppError: ``bad_option``, ``unwritable``.
     """
     if min(options.patients, options.subjects) < FEWEST or options.bootstrap < FEWEST_RESAMPLES or options.seed < 0:
         raise AppError(
             f"at least {FEWEST} patients and subjects, {FEWEST_RESAMPLES} resamples, and no negative seed",
             reason="bad_option",
         )
-    named = _studies(options)
-    sets = [found.pairs for found in named.values()] + _onsets(options)
+    named = _studies(options) if options.only != ONSETS else {}
+    sets = [found.pairs for found in named.values()] + (_onsets(options) if options.only != FORECASTS else [])
     document = _document(named, sets, (options.seed, options.bootstrap))
     if options.out is not None:
         _save(sets, options.out, (options.seed, options.bootstrap))
@@ -97,7 +99,10 @@ def _save(sets: list[Pairs], folder: Path, draws: tuple[int, int]) -> None:
 
     picture = save_reliability(sets, folder / "reliability.png", *draws)
     tables = {pairs.name: reliability_table(pairs, *draws) for pairs in sets}
-    (folder / "reliability.json").write_text(json.dumps(tables, indent=1) + "\n", encoding="utf-8")
+    try:
+        (folder / "reliability.json").write_text(json.dumps(tables, indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise AppError(f"{folder} cannot be written: {error}", reason="unwritable") from error
     sys.stderr.write(f"picture: {picture}\n")
 
 

@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from edge_twin_app.errors import AppError
 from edge_twin_app.evaluation.calibration import BINS, RESAMPLES, Pairs, reliability_table
 from edge_twin_app.report.pictures import ACCENT, BAND, INK, WARN
 
 ACROSS = 3  # panels side by side
+_SHOWN = 0.995  # share of the probabilities that the axes reach
 _WIDTH, _HEIGHT = 3.9, 4.6  # inches of a panel with its counts
 
 
@@ -28,8 +30,10 @@ def reliability_figure(sets: Sequence[Pairs], seed: int = 1, resamples: int = RE
     axes = figure.subplots(2 * rows, across, squeeze=False, height_ratios=[3.2, 1] * rows)
     for number, pairs in enumerate(sets):
         row, column = divmod(number, across)
-        _curve(axes[2 * row][column], pairs, reliability_table(pairs, seed, resamples))
-        _counts(axes[2 * row + 1][column], pairs)
+        table = reliability_table(pairs, seed, resamples)
+        top = _end(pairs, table)
+        _curve(axes[2 * row][column], pairs, table, top)
+        _counts(axes[2 * row + 1][column], pairs, top)
     for number in range(len(sets), rows * across):
         row, column = divmod(number, across)
         for panel in (axes[2 * row][column], axes[2 * row + 1][column]):
@@ -37,34 +41,38 @@ def reliability_figure(sets: Sequence[Pairs], seed: int = 1, resamples: int = RE
     return figure
 
 
-def _curve(panel: Axes, pairs: Pairs, table: Sequence[Mapping[str, float]]) -> None:
+def _curve(panel: Axes, pairs: Pairs, table: Sequence[Mapping[str, float]], top: float) -> None:
     said, share, low, high = (
         np.array([row[key] for row in table])
         for key in ("mean_probability", "share_happened", "share_low", "share_high")
     )
-    top = min(1.0, 1.15 * float(max(said.max(), high.max(), 0.02)))
     base = float(pairs.happened.mean())
     panel.plot([0, top], [0, top], "--", color=INK, lw=1, label="perfect")
     panel.axhline(base, color=WARN, lw=1, ls=":", label=f"mean {base:.3f}")
     panel.vlines(said, low, high, color=BAND, lw=2.5)
     panel.plot(said, share, "o-", color=ACCENT, ms=4, lw=1.2)
-    panel.set(xlim=(0, top), ylim=(0, top), ylabel="happened")
+    panel.set(xlim=(0, 1.02 * top), ylim=(-0.01 * top, 1.02 * top), ylabel="happened")
     ece = pairs.bins().measures()["ece"]
     panel.set_title(f"{pairs.name}\nECE {ece:.3f}, {pairs.probability.size} pairs", fontsize=9, color=INK)
     panel.legend(loc="upper left", fontsize=7, frameon=False)
     panel.spines[["top", "right"]].set_visible(False)
 
 
-def _counts(panel: Axes, pairs: Pairs) -> None:
-    top = panel_end(pairs)
+def _counts(panel: Axes, pairs: Pairs, top: float) -> None:
+    beyond = int((pairs.probability > top).sum())
+    label = f"probability said ({beyond} beyond)" if beyond else "probability said"
     panel.hist(pairs.probability, bins=list(np.linspace(0, top, 2 * BINS + 1)), color=ACCENT)
-    panel.set(xlim=(0, top), yscale="log", xlabel="probability said", ylabel="pairs")
+    panel.set(xlim=(0, 1.02 * top), yscale="log", xlabel=label, ylabel="pairs")
+    panel.set_ylim(bottom=0.7)
+    panel.yaxis.set_major_formatter("{x:g}")
+    panel.yaxis.set_minor_formatter(NullFormatter())
     panel.spines[["top", "right"]].set_visible(False)
 
 
-def panel_end(pairs: Pairs) -> float:
-    """Largest probability that the picture of counts has to show."""
-    return max(float(pairs.probability.max()), 0.02)
+def _end(pairs: Pairs, table: Sequence[Mapping[str, float]]) -> float:
+    """Where both axes end: beyond every interval and nearly all probabilities."""
+    most = float(np.quantile(pairs.probability, _SHOWN))
+    return min(1.0, 1.05 * max(most, *(max(row["share_high"], row["mean_probability"]) for row in table), 0.02))
 
 
 def save_reliability(sets: Sequence[Pairs], path: Path, seed: int = 1, resamples: int = RESAMPLES) -> Path:

@@ -26,10 +26,12 @@ def simulate(generator: str, subjects: int, seed: int) -> CohortTable:
         seed: of the cohort; the same seed gives the same bytes.
 
     Raises:
-        ValueError: unknown generator, or no subject asked for.
+        ValueError: unknown generator, no subject asked for, or a negative seed.
     """
-    if generator not in _DRAWS or subjects < 1:
-        raise ValueError(f"no cohort of {subjects} subjects by {generator!r}; generators: {', '.join(GENERATORS)}")
+    if generator not in _DRAWS or subjects < 1 or seed < 0:
+        raise ValueError(
+            f"no cohort of {subjects} subjects by {generator!r} with seed {seed}; generators: {', '.join(GENERATORS)}"
+        )
     parameters, further = load(generator), load("streams")
     draw = _DRAWS[generator]
     parts = [
