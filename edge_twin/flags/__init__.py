@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from edge_twin.flag import Flag
+from edge_twin.flags.baseline_change import baseline_change_flags
 from edge_twin.flags.counts import forecast_flags, measured_flags, mismatch_flags
 from edge_twin.flags.fever import fever_flags
 from edge_twin.flags.resting_heart_rate import heart_rate_flags
 from edge_twin.flags.situation import Situation
 
-_RULES = (fever_flags, measured_flags, forecast_flags, heart_rate_flags, mismatch_flags)
+_RULES = (fever_flags, measured_flags, forecast_flags, heart_rate_flags, baseline_change_flags, mismatch_flags)
 
 
 def raise_flags(situation: Situation) -> tuple[Flag, ...]:
