@@ -20,7 +20,7 @@ Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
 _LARGEST_LOG_RATIO = 60.0  # keeps the exponential finite; evidence beyond it changes nothing
-_LARGEST_RESIDUAL = 50.0  # scales; a larger one says no more than this
+_LARGEST_RESIDUAL = 7.0  # scales; a larger one says no more than this, and no less
 _LARGEST_CARRY = 6.0  # scales that one day may carry into the next
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from importlib import import_module
 
 from edge_twin import codes
+from edge_twin.features import NIGHT_HEART_RATE
 from edge_twin.flag import Flag
 from edge_twin.flags.counts import forecast_flags, measured_flags, mismatch_flags
 from edge_twin.flags.on_demand import on_demand_flags
@@ -79,6 +80,14 @@ def _after_cell_therapy(situation: Situation) -> Iterator[Flag]:
         yield from cell_therapy_flags(situation)
 
 
+def _change_from_baseline(situation: Situation) -> Iterator[Flag]:
+    """The detector of changes over days, loaded with the first night of heart rates."""
+    if any(feature.name == NIGHT_HEART_RATE for feature in situation.features):
+        from edge_twin.flags.baseline_change import baseline_change_flags  # noqa: PLC0415 - see above
+
+        yield from baseline_change_flags(situation)
+
+
 _RULES: tuple[Rule, ...] = (
     _on("fever.fever_flags", codes.BODY_TEMPERATURE),
     _after_cell_therapy,
@@ -94,6 +103,7 @@ _RULES: tuple[Rule, ...] = (
     _on("metabolic.qtc_flags", codes.QTC_INTERVAL, codes.QTC_INTERVAL_FRIDERICIA),
     _on("resting_heart_rate.heart_rate_flags"),
     _on("metabolic.weight_flags", codes.BODY_WEIGHT),
+    _change_from_baseline,
     mismatch_flags,
     _on("data_quality.data_quality_flags"),
 )

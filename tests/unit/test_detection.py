@@ -363,3 +363,9 @@ def test_own_history_moves_the_bar_for_a_person_who_scores_high() -> None:
     assert fusion.own_level(high, 40) > fusion.own_level(low, 40)
     assert fusion.own_level(dict.fromkeys(range(3), 9.0), 40) == 0.0
     assert OWN_HISTORY not in {stream.name for stream in detector_settings.shipped().streams}
+
+
+@pytest.mark.parametrize("nights", [1, 2, 3])
+def test_a_larger_rise_never_scores_less(nights: int) -> None:
+    scores = [run(quiet(60, 16, rise, 60 - nights))[-1].score for rise in (0.0, 3.0, 5.0, 7.0, 10.0, 15.0, 30.0)]
+    assert scores == sorted(scores, key=lambda score: score or 0.0)
