@@ -9,9 +9,12 @@ machine-readable ``reason`` so that refusals can be counted without parsing sent
     ├── StateError         a saved patient state that cannot be restored
     ├── StoreError         the database on the device
     ├── BundleError        a reduced model that cannot be trusted or run
+    ├── DetectionError     days, settings or a saved state that the detector cannot take
     ├── ProgramError       a disease program that is not well formed
     ├── FlagError          a flag that states what it must not
     ├── LifeError          an act on a flag that its life cycle refuses
+    ├── LedgerError        a chain of promises that does not hold, or an entry that it refuses
+    ├── TrustError         a grant of trust that does not count
     └── WordingError       a catalogue of sentences that cannot be read
 """
 
@@ -65,3 +68,15 @@ class LifeError(EdgeTwinError):
 
 class WordingError(EdgeTwinError):
     """A catalogue of sentences that cannot be read."""
+
+
+class LedgerError(EdgeTwinError):
+    """A chain of promises that does not hold, or an entry that it refuses."""
+
+
+class TrustError(EdgeTwinError):
+    """A grant of trust that does not count."""
+
+
+class DetectionError(EdgeTwinError):
+    """Days, settings or a saved state that the detector of changes cannot take."""

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from edge_twin.errors import CaseError
 from edge_twin.program import load_program
+from edge_twin_app.commands import evaluate_cohort, evaluate_detector, evaluate_probabilities
 from edge_twin_app.count_table import PatientRows, read_counts
 from edge_twin_app.models import ENGINES, load_models
 from edge_twin_app.scoring import METHODS, Scorer, metrics, summarised
@@ -31,6 +32,7 @@ def add_to(commands: Subparsers) -> None:
     """Declare the command."""
     parser = commands.add_parser("evaluate", help="forecasts and intervals scored on a data set")
     kinds = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
+    evaluate_cohort.add_to(kinds)
     counts = kinds.add_parser("counts", help="a table of counts and doses (docs/formats.md)")
     counts.add_argument(
         "table", type=Path, help="CSV: patient, day, anc or wbc, dose, infusion_minutes; filgrastim_mg where given"
@@ -41,6 +43,8 @@ def add_to(commands: Subparsers) -> None:
     counts.add_argument("--seed", type=int, default=1, help="of ensembles and bootstrap")
     counts.add_argument("--json", action="store_true", help="rows as JSON instead of the table")
     counts.set_defaults(run=run)
+    evaluate_detector.add_to(kinds)
+    evaluate_probabilities.add_to(kinds)
 
 
 def run(options: argparse.Namespace) -> int:
