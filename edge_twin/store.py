@@ -23,6 +23,7 @@ from edge_twin.errors import StoreError
 from edge_twin.features import Feature
 from edge_twin.flag_store import FlagStore, add_flag_life
 from edge_twin.jsonform import plain
+from edge_twin.ledger_store import LedgerStore, add_ledger
 from edge_twin.observation import DeviceEvent, Observation, Origin, Quality, observe
 from edge_twin.store_times import from_us, to_us
 
@@ -62,7 +63,13 @@ def m002_flag_life(database: Database) -> None:
     add_flag_life(database)
 
 
-KNOWN_MIGRATIONS = frozenset(("m001_first_schema", "m002_flag_life"))
+@migrations()
+def m003_ledger(database: Database) -> None:
+    """The hash chain of promises and outcomes."""
+    add_ledger(database)
+
+
+KNOWN_MIGRATIONS = frozenset(("m001_first_schema", "m002_flag_life", "m003_ledger"))
 
 
 class Store:
@@ -71,6 +78,7 @@ class Store:
     Attributes:
         database: for other rooms that join a transaction.
         flags: the flags in it.
+        ledger: the hash chain of promises and outcomes in it.
 
     Args:
         path: file, made if absent.
@@ -90,6 +98,7 @@ class Store:
             _refuse_newer(self.database)
             migrations.apply(self.database)
             self.flags = FlagStore(self.database)
+            self.ledger = LedgerStore(self.database)
         except sqlite3.Error as error:
             raise StoreError(f"cannot open {path.name}: {error}", reason="unavailable") from error
 
