@@ -15,6 +15,8 @@ from edge_twin.contract import Dose
 from edge_twin.errors import EdgeTwinError
 from edge_twin.observation import as_utc
 from edge_twin.program import Program, load_program
+from edge_twin.signing import TrustedKeys
+from edge_twin.trust import SiteTrust, Stage
 from edge_twin_adapters.ble.link import LinkSecurity, Pairing
 from edge_twin_app.errors import AppError
 
@@ -70,6 +72,8 @@ class Settings:
         models: folder of the installed reduced models; the usual one when None.
         trusted: trust store that says whose models count; the usual one when None.
         frames: file in which the raw frames of the sensors are kept for a while; None keeps none.
+        trust: site, clinicians' keys and the highest stage for this patient.
+        grants: folder of signed grants of trust; None where there is none.
     """
 
     time_zone: str
@@ -84,6 +88,8 @@ class Settings:
     models: Path | None = None
     trusted: Path | None = None
     frames: Path | None = None
+    trust: SiteTrust = field(default_factory=SiteTrust)
+    grants: Path | None = None
 
 
 def load_settings(path: Path) -> Settings:
@@ -120,7 +126,15 @@ def _settings(document: Mapping[str, Any], base: Path) -> Settings:
         models=base / document["models"] if "models" in document else None,
         trusted=base / document["trusted"] if "trusted" in document else None,
         frames=base / document["frames"] if "frames" in document else None,
+        trust=_trust(document.get("trust", {}), base),
+        grants=base / document["trust"].get("grants", "grants") if "trust" in document else None,
     )
+
+
+def _trust(row: Mapping[str, Any], base: Path) -> SiteTrust:
+    """The table ``[trust]``; without it nothing that a model says is shown."""
+    keys = TrustedKeys.load(base / row["clinicians"]) if "clinicians" in row else None
+    return SiteTrust(str(row.get("site", "")), keys, Stage(row.get("highest", Stage.ACTIVE)))
 
 
 def _sensor(row: Mapping[str, Any]) -> Sensor:
