@@ -135,6 +135,11 @@ class TrustGrant:
             raise TrustError(f"the grant is malformed: {error!r}", reason="malformed") from error
 
     @classmethod
+    def simulated_in(cls, document: str) -> bool:
+        """Whether a grant in the ledger rests on virtual patients; its signature is not asked for."""
+        return cls.read(_opened(document.encode())[0]).evidence.simulated
+
+    @classmethod
     def _of(cls, form: Mapping[str, Any]) -> Self:
         issued, expires = (datetime.fromisoformat(form[name]) for name in ("issued", "expires"))
         if issued.tzinfo is None or expires.tzinfo is None or not issued < expires:
