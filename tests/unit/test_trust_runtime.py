@@ -106,8 +106,7 @@ FORECAST, FEVER = "anc_below_0_5_within_7_days", "fever_under_chemotherapy"
 
 
 @pytest.mark.parametrize(
-    ("stage", "leaves", "told"),
-    [(Stage.SILENT, False, False), (Stage.ADVISORY, True, False), (Stage.ACTIVE, True, True)],
+    ("stage", "shown"), [(Stage.SILENT, (False, False)), (Stage.ADVISORY, (True, False)), (Stage.ACTIVE, (True, True))]
 )
 async def test_hz_trust_07_what_a_model_says_is_shown_as_far_as_it_is_trusted(
     store: Store, program: Program, model: ReducedModel, stage: Stage, shown: tuple[bool, bool]
