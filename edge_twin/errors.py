@@ -15,8 +15,10 @@ machine-readable ``reason`` so that refusals can be counted without parsing sent
     ├── DetectionError     days, settings or a saved state that the detector cannot take
     ├── FlagError          a flag that states what it must not
     ├── KineticsError      a series from which no growth can be computed
+    ├── LedgerError        a chain of promises that does not hold, or an entry that it refuses
     ├── LifeError          an act on a flag that its life cycle refuses
     ├── SurveyError        a questionnaire, its content pack or its answers, that cannot be used
+    ├── TrustError         a grant of trust that does not count
     └── WordingError       a catalogue of sentences that cannot be read
 """
 
@@ -90,3 +92,11 @@ class SurveyError(EdgeTwinError):
 
 class WordingError(EdgeTwinError):
     """A catalogue of sentences that cannot be read."""
+
+
+class LedgerError(EdgeTwinError):
+    """A chain of promises that does not hold, or an entry that it refuses."""
+
+
+class TrustError(EdgeTwinError):
+    """A grant of trust that does not count."""

@@ -35,6 +35,8 @@ from edge_twin.observation import CORRECTED, DeviceEvent, DeviceEventKind, Obser
 from edge_twin.program import Program
 from edge_twin.store import Store
 from edge_twin.streaming import Streams
+from edge_twin.trust import SiteTrust
+from edge_twin.trusting import Bookkeeper
 from edge_twin.twin import LARGEST_LEAD, advance
 
 log = logging.getLogger(__name__)
@@ -101,6 +103,7 @@ class Plan:
         seed, members: of the ensemble.
         further_models: for drugs that ``model`` does not know, in order of preference.
         care: what the clinic knows about the patient that rules need.
+        trust: what the site settles about trust; without it what a model says is recorded and shown to nobody.
     """
 
     time_zone: str
@@ -111,6 +114,7 @@ class Plan:
     members: int | None = None
     further_models: tuple[Model, ...] = ()
     care: CareContext = field(default_factory=CareContext)
+    trust: SiteTrust = field(default_factory=SiteTrust)
 
 
 class Runtime:
@@ -149,6 +153,7 @@ class Runtime:
         self._stepped = stepped
         self._zone = ZoneInfo(plan.time_zone)
         self._alarms = alarm_rules(plan.program)
+        self._book = Bookkeeper(store.ledger, plan.program, plan.trust, plan.model.id if plan.model else "")
         self._outage: Flag | None = None  # told with the first step after it
         self._started: datetime | None = None
         self._queue: asyncio.Queue[Observation | DeviceEvent] = asyncio.Queue(QUEUE_SIZE)
@@ -250,7 +255,7 @@ class Runtime:
         try:
             with self.store.transaction():
                 self._confirm(now)
-                if self._move(lambda lives: tick(lives, now, self._alarms)):
+                if self._move(lambda lives: tick(lives, now, self._alarms, self._book.held_back), now):
                     self._hand_over(now, None)
         except StoreError as error:  # tried again with the next tick; a step that meets it ends the runtime
             log.warning("reminders not kept: %s", error.reason)
@@ -266,6 +271,7 @@ class Runtime:
             self._note_waveforms()
             self._compare(new)
             self._streams.absorb(new, self._clock())
+            self._book.came(new, self._clock())
         self._touched |= self._days_touched(new)
         return any(is_prompt(o, self._since_last()) for o in new) or self._is_new_day(new)
 
@@ -366,6 +372,7 @@ class Runtime:
             self.store.put_features(set(output.features) - set(given.features), output.now)
             self.store.put_forecast(output.now, {**output_form(output), "features": []})
             self._confirm(output.now)
+            self._book.record(given, output)
             self._move_flags(output)
             self._note_waveforms()
             self._hand_over(output.now, self._daily_posterior(output))
@@ -376,7 +383,7 @@ class Runtime:
     def _move_flags(self, output: TwinOutput) -> None:
         """What people see of the flags that hold now (edge_twin/flags/lifecycle.py)."""
         holding = output.flags if self._outage is None else (*output.flags, self._outage)
-        self._move(lambda lives: follow(lives, holding, output.now, self._alarms))
+        self._move(lambda lives: follow(lives, holding, output.now, self._alarms, self._book.held_back), output.now)
 
     def _confirm(self, now: datetime) -> None:
         """Note which flags the clinic's system has confirmed."""
@@ -390,11 +397,12 @@ class Runtime:
             except LifeError:  # a newer flag of the same key has taken its place; this one is history
                 self.store.count("flag_confirmed_late")
 
-    def _move(self, move: Callable[[Lives], Step]) -> bool:
+    def _move(self, move: Callable[[Lives], Step], now: datetime) -> bool:
         """Move the flags within the open transaction; returns whether anything happened."""
         before = self.store.flags.lives()
         step = move(before)
         self.store.flags.keep(before, step)
+        self._book.raised(step.events, now)
         return bool(step.events)
 
     def _hand_over(self, now: datetime, posterior: Posterior | None) -> None:
@@ -402,7 +410,7 @@ class Runtime:
         if self._outlet is None:
             return
         features = self.store.unsent_features(self.plan.program.features_synced, now - SETTLING)
-        flags = self.store.flags.unsent()
+        flags = tuple(life for life in self.store.flags.unsent() if self._book.may_leave(life))
         outgoing = Outgoing(now, features, flags, posterior)
         try:
             with self.store.transaction():

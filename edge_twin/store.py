@@ -24,6 +24,7 @@ from edge_twin.features import Feature
 from edge_twin.features.late import is_correction
 from edge_twin.flag_store import FlagStore, add_flag_life
 from edge_twin.jsonform import plain
+from edge_twin.ledger_store import LedgerStore, add_ledger
 from edge_twin.observation import DeviceEvent, Observation, Origin, Quality, observe
 from edge_twin.store_times import from_us, maybe_time, to_us
 
@@ -75,7 +76,13 @@ def m003_flag_life(database: Database) -> None:
     add_flag_life(database)
 
 
-KNOWN_MIGRATIONS = frozenset(("m001_first_schema", "m002_corrected_features", "m003_flag_life"))
+@migrations()
+def m004_ledger(database: Database) -> None:
+    """The hash chain of promises and outcomes."""
+    add_ledger(database)
+
+
+KNOWN_MIGRATIONS = frozenset(("m001_first_schema", "m002_corrected_features", "m003_flag_life", "m004_ledger"))
 
 
 class Store:
@@ -84,6 +91,7 @@ class Store:
     Attributes:
         database: for other rooms that join a transaction.
         flags: the flags in it.
+        ledger: the hash chain of promises and outcomes in it.
 
     Args:
         path: file, made if absent.
@@ -103,6 +111,7 @@ class Store:
             _refuse_newer(self.database)
             migrations.apply(self.database)
             self.flags = FlagStore(self.database)
+            self.ledger = LedgerStore(self.database)
         except sqlite3.Error as error:
             raise StoreError(f"cannot open {path.name}: {error}", reason="unavailable") from error
 

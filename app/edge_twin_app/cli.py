@@ -21,10 +21,26 @@ from edge_twin_app.commands import (
     replay,
     run,
     trial,
+    trust,
     watch,
 )
 
-_COMMANDS = (run, watch, flags, replay, rehearse, trial, evaluate, devices, models, central, bench, distill, doctor)
+_COMMANDS = (
+    run,
+    watch,
+    flags,
+    trust,
+    replay,
+    rehearse,
+    trial,
+    evaluate,
+    devices,
+    models,
+    central,
+    bench,
+    distill,
+    doctor,
+)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -17,6 +17,7 @@ from edge_twin.bundle import Bundle, load_bundle
 from edge_twin.contract import Model
 from edge_twin.errors import BundleError
 from edge_twin.observation import DeviceEvent, DeviceEventKind
+from edge_twin.promises import cover_of
 from edge_twin.runtime import Plan, Runtime, Source
 from edge_twin.store import Store
 from edge_twin_adapters.ble.backends import BackendFactory, platform_backends
@@ -34,6 +35,7 @@ from edge_twin_app.models import active_bundle, installed_models, running_model,
 from edge_twin_app.outlet import OutboxOutlet
 from edge_twin_app.settings import Sensor, Settings, SyncSettings
 from edge_twin_app.starting import ModelStart
+from edge_twin_app.trusting import Entrance
 from edge_twin_models import bundle_path
 from edge_twin_sync.client import SyncClient
 from edge_twin_sync.keys import DeviceKeys
@@ -108,9 +110,11 @@ class Device:
             read=intake_reader(settings.questionnaire, self._refused_questionnaire),
         )
         start = self._model_start()
+        plan = self._plan(start)
+        self._enter_grants(plan)
         self.runtime = Runtime(
             self.store,
-            self._plan(start),
+            plan,
             self.sources,
             clock=self._around.clock,
             outlet=self._outlet(settings.sync) if settings.sync else None,
@@ -168,7 +172,24 @@ class Device:
         model = self._running(bundle) if bundle else None
         further = tuple(filter(None, map(self._further, settings.program.further_bundles)))
         program, doses = settings.program, settings.doses
-        return Plan(settings.time_zone, program, model, doses, settings.seed, settings.members, further, settings.care)
+        return Plan(
+            settings.time_zone,
+            program,
+            model,
+            doses,
+            settings.seed,
+            settings.members,
+            further,
+            care=settings.care,
+            trust=settings.trust,
+        )
+
+    def _enter_grants(self, plan: Plan) -> None:
+        """Grants of trust that lie in the site's folder; a refused one is noted and changes nothing."""
+        folder, bundle = self.settings.grants, plan.model.id if plan.model else ""
+        if folder is not None:
+            entrance = Entrance(self.store, cover_of(plan.program, bundle), plan.trust)
+            entrance.enter_all(folder, self._around.clock(), self._note_model)
 
     def _running(self, bundle: Bundle) -> Model:
         return running_model(bundle, self._around.engine, self._models, self._trusted)

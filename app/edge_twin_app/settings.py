@@ -17,6 +17,8 @@ from edge_twin.contract import Dose
 from edge_twin.errors import EdgeTwinError
 from edge_twin.observation import as_utc
 from edge_twin.program import Program, load_program
+from edge_twin.signing import TrustedKeys
+from edge_twin.trust import SiteTrust, Stage
 from edge_twin_adapters.ble.link import LinkSecurity, Pairing
 from edge_twin_app.errors import AppError
 
@@ -87,6 +89,8 @@ class Settings:
         frames: file in which the raw frames of the sensors are kept for a while; None keeps none.
         care: what the clinic knows about the patient, table ``care``.
         questionnaire: None reads no answers of a questionnaire.
+        trust: site, clinicians' keys and the highest stage for this patient.
+        grants: folder of signed grants of trust; None where there is none.
     """
 
     time_zone: str
@@ -103,6 +107,8 @@ class Settings:
     frames: Path | None = None
     care: CareContext = field(default_factory=CareContext)
     questionnaire: QuestionnaireSettings | None = None
+    trust: SiteTrust = field(default_factory=SiteTrust)
+    grants: Path | None = None
 
 
 def load_settings(path: Path) -> Settings:
@@ -141,11 +147,19 @@ def _settings(document: Mapping[str, Any], base: Path) -> Settings:
         frames=base / document["frames"] if "frames" in document else None,
         care=read_care(document.get("care", {})),
         questionnaire=_questionnaire(document["questionnaire"], base) if "questionnaire" in document else None,
+        trust=_trust(document.get("trust", {}), base),
+        grants=base / document["trust"].get("grants", "grants") if "trust" in document else None,
     )
 
 
 def _questionnaire(row: Mapping[str, Any], base: Path) -> QuestionnaireSettings:
     return QuestionnaireSettings(base / row["pack"], str(row["digest"]))
+
+
+def _trust(row: Mapping[str, Any], base: Path) -> SiteTrust:
+    """The table ``[trust]``; without it nothing that a model says is shown."""
+    keys = TrustedKeys.load(base / row["clinicians"]) if "clinicians" in row else None
+    return SiteTrust(str(row.get("site", "")), keys, Stage(row.get("highest", Stage.ACTIVE)))
 
 
 def _sensor(row: Mapping[str, Any]) -> Sensor:

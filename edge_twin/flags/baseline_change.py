@@ -87,7 +87,7 @@ def _flag(detector: Detector, answer: DayScore, streams: Mapping[str, Feature]) 
         kind=FlagKind.BASELINE_CHANGE,
         time=max(feature.end for feature in streams.values()),
         urgency=Urgency.TODAY,
-        origin=Origin.DEVICE,
+        origin=Origin.MODEL,
         says=_sentences(answer, streams, probability, horizon),
         probability=probability,
         horizon=timedelta(days=horizon),

@@ -76,6 +76,8 @@ class Silence(StrEnum):
     NONE = ""
     REFRACTORY = "refractory"  # this key was told a short while ago
     OVER_BUDGET = "over_budget"  # kept as a note
+    SILENT = "silent"  # not trusted yet: shown to nobody (edge_twin/trust.py)
+    ADVISORY = "advisory"  # trusted as far as clinicians see it
 
 
 @dataclass(frozen=True)

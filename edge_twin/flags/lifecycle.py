@@ -8,7 +8,7 @@ snoozed or replaced. Every threshold is data (:mod:`edge_twin.flags.alarm_rules`
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,8 +22,18 @@ from edge_twin.jsonform import flag_form, plain
 _NEWS = ("probability", "evidence", "bound", "ctcae")  # parts of a flag whose change is a new version
 LONGEST_NAME = 80  # characters of the name of a person who acts
 
+HeldBack = Callable[[Life], Silence]
+"""Why the patient is not told of a flag: the program has not earned it (edge_twin/trust.py)."""
 
-def follow(lives: Lives, flags: Iterable[Flag], now: datetime, rules: AlarmRules) -> Step:
+
+def nothing_held_back(_: Life) -> Silence:
+    """Every flag may be told."""
+    return Silence.NONE
+
+
+def follow(
+    lives: Lives, flags: Iterable[Flag], now: datetime, rules: AlarmRules, held_back: HeldBack = nothing_held_back
+) -> Step:
     """One step: which flags hold now, and what follows for every flag.
 
     Args:
@@ -31,8 +41,9 @@ def follow(lives: Lives, flags: Iterable[Flag], now: datetime, rules: AlarmRules
         flags: those that hold at ``now``; of two with the same key the more urgent one counts.
         now: aware UTC.
         rules: thresholds.
+        held_back: such a flag is kept, and neither told nor escalated, and replaces no other.
     """
-    walk = _Walk(lives, now, rules)
+    walk = _Walk(lives, now, rules, held_back)
     holding = _by_key(flags)
     for life in walk.lives.up:
         if life.key not in holding:
@@ -44,9 +55,9 @@ def follow(lives: Lives, flags: Iterable[Flag], now: datetime, rules: AlarmRules
     return Step(walk.lives, tuple(walk.events))
 
 
-def tick(lives: Lives, now: datetime, rules: AlarmRules) -> Step:
+def tick(lives: Lives, now: datetime, rules: AlarmRules, held_back: HeldBack = nothing_held_back) -> Step:
     """What the clock alone calls for between two steps: ended snoozes, reminders, missing answers."""
-    walk = _Walk(lives, now, rules)
+    walk = _Walk(lives, now, rules, held_back)
     walk.remind()
     return Step(walk.lives, tuple(walk.events))
 
@@ -149,8 +160,9 @@ def _by_key(flags: Iterable[Flag]) -> dict[str, Flag]:
 class _Walk:
     """Goes through one step and keeps what happened."""
 
-    def __init__(self, lives: Lives, now: datetime, rules: AlarmRules) -> None:
+    def __init__(self, lives: Lives, now: datetime, rules: AlarmRules, held_back: HeldBack) -> None:
         self.lives = lives
+        self._held_back = held_back
         self.events: list[Event] = []
         self._now = now
         self._rules = rules
@@ -231,7 +243,7 @@ class _Walk:
         if not kinds or urgency is Urgency.NOW:
             return None
         over = (one for one in self.lives.up if one.kind in kinds and one.shown_urgency.rank <= urgency.rank)
-        return next(over, None)
+        return next((one for one in over if self._held_back(one) is Silence.NONE), None)
 
     # ---- what people are told -------------------------------------------------------------------------
 
@@ -276,6 +288,9 @@ class _Walk:
 
     def _silence(self, life: Life) -> Silence:
         """Why this alert is not made now; it is tried again at every step while the flag is up."""
+        held_back = self._held_back(life)
+        if held_back is not Silence.NONE:
+            return held_back
         kind = self._class(life)
         if kind in {Alert.URGENT, Alert.REMINDER}:
             return Silence.NONE
@@ -299,6 +314,8 @@ class _Walk:
     def _escalate(self, life: Life) -> None:
         """Ask the next levels whose deadline has passed without an answer."""
         if life.state is not LifeState.RAISED or life.alerted is None or life.is_answered:
+            return
+        if self._held_back(life) is not Silence.NONE:
             return
         for level in Level:
             deadline = self._rules.deadline(life.urgency, level)

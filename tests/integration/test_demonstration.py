@@ -63,6 +63,17 @@ def test_the_flags_come_in_time_and_with_reasons(summary: dict[str, Any]) -> Non
     assert all(flag["reason"] and flag["action"] for flag in summary["flags"])
 
 
+def test_the_stage_in_force_is_what_the_clinician_signed_for(demo: Path, summary: dict[str, Any]) -> None:
+    trust = summary["trust"]
+    assert [row["stage"] for row in trust["grants"]][-1:] == [trust["stage"]]
+    assert trust["why"] == "granted"
+    assert trust["simulated_evidence"] is True
+    seen = {flag["kind"]: flag["audience"] for flag in summary["flags"]}
+    assert seen["fever_under_chemotherapy"] == ["clinician", "patient"]
+    assert "clinician" in seen["anc_below_0_5_within_7_days"]
+    assert f"<b>{trust['stage']}</b>" in (demo / "report.html").read_text(encoding="utf-8")
+
+
 def test_forecast_and_rehearsal_have_their_form(summary: dict[str, Any]) -> None:
     forecast = summary["forecast"]
     size = len(forecast["days"])

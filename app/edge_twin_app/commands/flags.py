@@ -19,6 +19,8 @@ from edge_twin.flags.lifecycle import acknowledge, close, snooze
 from edge_twin.flags.whereabouts import escalation, whereabouts
 from edge_twin.jsonform import plain
 from edge_twin.store import Store
+from edge_twin.trust import Audience, audience
+from edge_twin.trusting import stage_kept
 from edge_twin_app.commands.place import Place, add_place, place_of, positive
 from edge_twin_app.device import system_clock
 from edge_twin_app.errors import AppError
@@ -34,6 +36,14 @@ def add_to(commands: Subparsers) -> None:
     listing = actions.add_parser("list", help="flags that are up, their sentences, and what would change them")
     listing.add_argument("--all", action="store_true", help="those that came down as well")
     listing.add_argument("--json", action="store_true", help="rows as JSON")
+    listing.add_argument(
+        "--for",
+        dest="reader",
+        type=Audience,
+        choices=list(Audience),
+        default=Audience.PATIENT,
+        help="who reads: what a model says is shown as far as it has earned trust",
+    )
     listing.set_defaults(run=_list)
     answering = actions.add_parser("acknowledge", help="take note of a flag by name")
     answering.set_defaults(run=_acknowledge)
@@ -58,7 +68,9 @@ def _open(path: Path) -> Store:
 def _list(options: argparse.Namespace) -> int:
     place, now = place_of(options), system_clock()
     with closing(_open(place.store)) as store:
-        shown = store.flags.all() if options.all else store.flags.lives().up
+        stage = stage_kept(store.ledger)
+        listed = store.flags.all() if options.all else store.flags.lives().up
+        shown = [life for life in listed if options.reader in audience(life.form, stage)]
         alerts = store.flags.alerts(now - place.rules.budget_window, now)
         stopped = check(store.flags.heartbeat(), now, place.zone, place.rules)
     if options.json:

@@ -23,6 +23,7 @@ from edge_twin_adapters.ble.virtual import VirtualRadio, VirtualStrap, VirtualTh
 from edge_twin_app.demonstration.clock import CourseClock
 from edge_twin_app.demonstration.patient import Moment, course, dose
 from edge_twin_app.demonstration.player import Player
+from edge_twin_app.demonstration.trust import grant_trust
 from edge_twin_app.device import Device, Surroundings
 from edge_twin_app.errors import AppError
 from edge_twin_app.processes import first_line
@@ -41,6 +42,11 @@ program = "neutropenia"
 store = "{store}"
 intake = "intake"
 models = "models"
+
+[trust]
+site = "demonstration"
+clinicians = "clinicians.toml"
+grants = "grants"
 
 [[sensor]]
 kind = "chest_strap"
@@ -109,6 +115,7 @@ def prepare(folder: Path, broker: tuple[str, int] | None) -> Stage:
     if not mark.exists():
         (folder / "intake").mkdir(parents=True)
         pair(stage.keys / "device", stage.keys / "centre")
+        grant_trust(stage.folder)
         mark.write_text('{"finished": false}\n', encoding="utf-8")
     if broker:
         write_settings(stage, broker)

@@ -41,7 +41,8 @@ def _page(summary: dict[str, Any], links: dict[str, str]) -> str:
         "<h1>24 days of one patient</h1><p>Docetaxel 75 mg/m² on day 8 of the course.</p>",
         f"<p class='note'>{escape(WHAT_IS_REAL)}</p>",
         "<h2>Flags</h2>",
-        _flags(summary["flags"]),
+        _trust(summary["trust"]),
+        _flags([flag for flag in summary["flags"] if flag["audience"]]),
         _picture(links, "flags", "Flags on a time line and oral temperatures"),
         "<h2>Neutrophils: forecast and counts as they arrived</h2>", _forecast_line(summary["forecast"]),
         _picture(links, "forecast", "Forecast bands at four moments; filled counts were known, open ones came later"),
@@ -56,6 +57,16 @@ def _page(summary: dict[str, Any], links: dict[str, str]) -> str:
 
 def _picture(links: dict[str, str], name: str, alt: str) -> str:
     return f"<p><img src='{escape(links[name])}' alt='{escape(alt)}'></p>"
+
+
+def _trust(trust: dict[str, Any]) -> str:
+    """Which stage is in force and on whose word."""
+    signed = ", ".join(f"{row['stage']} signed by {row['signer']}" for row in trust["grants"]) or "no grant"
+    basis = " The evidence was counted on virtual patients." if trust["simulated_evidence"] else ""
+    return (
+        f"<p>What the model says is <b>{escape(trust['stage'])}</b> ({escape(trust['why'].replace('_', ' '))}; "
+        f"{escape(signed)}).{basis} Rules on measured values are shown at every stage.</p>"
+    )
 
 
 def _flags(flags: list[dict[str, Any]]) -> str:

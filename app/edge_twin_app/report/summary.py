@@ -14,7 +14,10 @@ from edge_twin.contract import TwinInput, TwinOutput
 from edge_twin.flags.life import Life
 from edge_twin.flags.whereabouts import whereabouts
 from edge_twin.jsonform import plain
+from edge_twin.ledger import Entered
 from edge_twin.store import Store
+from edge_twin.trust import Stage, TrustGrant, audience
+from edge_twin.trusting import stage_kept
 from edge_twin_app.rehearsing import Rehearsal, option_row
 from edge_twin_sync.gateway import read_stats
 from edge_twin_sync.outbox import read_counts
@@ -46,7 +49,8 @@ def summarise(store: Store, central: Path, outcome: Outcome, rehearsal: Rehearsa
     output = outcome.output
     return {
         "schema": SCHEMA,
-        "flags": [_flag(life) for life in store.flags.all()],
+        "flags": [_flag(life, stage_kept(store.ledger)) for life in store.flags.all()],
+        "trust": _trust(store),
         "refusals": plain(output.refusals),
         "forecast": _forecast(store, output),
         "rehearsal": [option_row(option) for option in rehearsal.options],
@@ -74,8 +78,21 @@ def peak_rss_mb() -> float:
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6, 1)
 
 
-def _flag(life: Life) -> dict[str, Any]:
+def _trust(store: Store) -> dict[str, Any]:
+    """The stage in force, why, who signed for it on which evidence, and the end of the ledger."""
+    last, granted = store.ledger.last(Entered.STAGE), list(store.ledger.entries((Entered.GRANT,)))
     return {
+        "stage": stage_kept(store.ledger).value,
+        "why": last.says["why"] if last else "no_grant",
+        "grants": [{"stage": entry.says["stage"], "signer": entry.says["signer"]} for entry in granted],
+        "simulated_evidence": any(TrustGrant.simulated_in(entry.says["document"]) for entry in granted),
+        "head": store.ledger.head().text,
+    }
+
+
+def _flag(life: Life, stage: Stage) -> dict[str, Any]:
+    return {
+        "audience": sorted(audience(life.form, stage)),
         "kind": life.kind.value,
         "key": life.key,
         "time": plain(life.raised),
