@@ -11,10 +11,11 @@ import time
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
-from edge_twin.contract import Dose, TwinInput
+from edge_twin.contract import Dose, Model, TwinInput
 from edge_twin.ledger import Entered, verify
-from edge_twin.program import load_program
+from edge_twin.program import Program, load_program
 from edge_twin.promises import forecast_promise
 from edge_twin.store import Store
 from edge_twin.trust_rules import trust_rules
@@ -36,7 +37,7 @@ def main() -> None:
         with store.transaction():
             for n in range(number):
                 at = START + n * every
-                store.ledger.append(Entered.FORECAST, at, promises[(at - START).days % 21], subject="neutropenia")
+                store.ledger.append(Entered.FORECAST, at, promises[(at - START).days % 21] or {}, subject="neutropenia")
         append = (time.perf_counter() - began) / number
         (size,) = store.database.query("SELECT sum(length(body)) AS body, count(*) * 130 AS rest FROM ledger")
         began = time.perf_counter()
@@ -48,7 +49,7 @@ def main() -> None:
     )
 
 
-def _promise(program, model, dose, day):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202 - a script's helper
+def _promise(program: Program, model: Model, dose: Dose, day: int) -> dict[str, Any] | None:
     given = TwinInput(START + timedelta(days=day, hours=2), "UTC", program, model, doses=(dose,))
     return forecast_promise(given, advance(given))
 
