@@ -46,6 +46,7 @@ class Bookkeeper:
         self._forecast: Entry | None = ledger.last(Entered.FORECAST)
         self._pruned: datetime | None = None
         self._unseen = True  # whether outcomes came that the monitor has not looked at
+        self._verdict = 0  # number of the last verdict that it looked at; a command writes them
 
     # ---- what the runtime calls, each within an open transaction --------------------------------------------
 
@@ -56,8 +57,7 @@ class Bookkeeper:
         promise = forecast_promise(given, output)
         if promise is not None:
             self._promise(promise, output.now)
-        if self._unseen:
-            self._unseen = False
+        if self._is_news():
             self._watch(output.now)
         self._settle(output.now)
         self._prune(output.now)
@@ -88,6 +88,14 @@ class Bookkeeper:
     def stage(self) -> Stage:
         """In force; silent before the first step."""
         return self._standing.stage if self._standing else Stage.SILENT
+
+    def _is_news(self) -> bool:
+        """Whether outcomes came since the monitor looked; asking clears it."""
+        last = self._ledger.last(Entered.VERDICT)
+        number = last.number if last else 0
+        news = self._unseen or number > self._verdict
+        self._unseen, self._verdict = False, number
+        return news
 
     # ---- parts ------------------------------------------------------------------------------------------------
 

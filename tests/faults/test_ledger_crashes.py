@@ -10,7 +10,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from edge_twin.ledger import verify
+from edge_twin.ledger import Head, verify
 from edge_twin.store import Store
 
 ROOT = Path(__file__).parents[2]
@@ -48,7 +48,8 @@ def kill_a_writer(path: Path, after: float) -> None:
 
 
 def test_hz_trust_09_a_killed_process_leaves_a_chain_that_holds(tmp_path: Path) -> None:
-    path, kept = tmp_path / "edge-twin.db", []
+    path = tmp_path / "edge-twin.db"
+    kept: list[Head] = []
     for kill in range(KILLS):
         kill_a_writer(path, 0.05 + 0.03 * kill)
         with closing(Store(path)) as store:

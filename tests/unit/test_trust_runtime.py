@@ -180,6 +180,32 @@ def test_hz_trust_06_misses_take_trust_away_and_the_ledger_says_why(
     assert again.stage is Stage.SILENT
 
 
+def test_rejected_flags_take_one_step_away_at_the_next_step(
+    store: Store, program: Program, model: ReducedModel
+) -> None:
+    trusted(store, program, model.id, Stage.ACTIVE)
+    book = walk(store, program, model, [(1.0, [])])
+    cover = cover_of(program, model.id)
+    with store.transaction():
+        for number in range(1, 13):
+            says = {
+                "flag": number, "key": FORECAST, "kind": FORECAST, "urgency": "today", "origin": "model",
+                "time": START + timedelta(days=1), "probability": 0.6, "horizon": None, "cover": cover.text,
+                "learned": False,
+            }  # fmt: skip
+            flag = store.ledger.append(Entered.FLAG, START + timedelta(days=1), says, subject=str(number))
+            verdict = {"verdict": "rejected", "by": "Dr Example"}
+            store.ledger.append(
+                Entered.VERDICT, START + timedelta(days=1), verdict, subject=str(number), refers=flag.number
+            )
+    given = TwinInput(START + timedelta(days=1.1), "UTC", program, model, doses=(DOSE,), members=100)
+    with store.transaction():
+        book.record(given, advance(given))
+    (demotion,) = store.ledger.entries((Entered.DEMOTION,))
+    assert (demotion.says["why"], demotion.says["failed"]) == ("precision", 12)
+    assert book.stage is stage_kept(store.ledger) is Stage.ADVISORY
+
+
 def test_the_ledger_costs_a_step_little(store: Store, program: Program, model: ReducedModel) -> None:
     """Measured and printed: what a step costs, and what the ledger adds to it (a commit included)."""
     book = walk(store, program, model, [(1.0, [])])
