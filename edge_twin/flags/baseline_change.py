@@ -30,16 +30,27 @@ Days = Mapping[date, Mapping[str, Feature]]
 
 
 def baseline_change_flags(situation: Situation) -> Iterator[Flag]:
-    """The newest alert of the detector, as long as it stands."""
+    """The newest alert of the detector; it stays up for a day and as long as the score stays above the threshold."""
     days = _days(situation)
     if not days:
         return
     detector = Detector.shipped()
     answers = _answers(detector, days, _dose_dates(situation))
-    raised = [answer for answer in answers if answer.alert]
+    standing = _standing(answers, detector.settings.alert.threshold)
     oldest = local_date(situation.now, situation.zone) - timedelta(days=detector.settings.alert.stands_days - 1)
-    if raised and date.fromordinal(raised[-1].day) >= oldest:
-        yield _flag(detector, raised[-1], days[date.fromordinal(raised[-1].day)])
+    if standing and date.fromordinal(standing.day) >= oldest:
+        yield _flag(detector, standing, days[date.fromordinal(standing.day)])
+
+
+def _standing(answers: Sequence[DayScore], threshold: float) -> DayScore | None:
+    """The newest day of the newest alert and of the days above the threshold that follow it without a break."""
+    standing: DayScore | None = None
+    unbroken = False
+    for answer in answers:
+        unbroken = answer.alert or (unbroken and answer.score is not None and answer.score >= threshold)
+        if unbroken:
+            standing = answer
+    return standing
 
 
 def _days(situation: Situation) -> Days:
