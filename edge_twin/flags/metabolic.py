@@ -29,12 +29,13 @@ class _Loss(NamedTuple):
 
 def weight_flags(situation: Situation) -> Iterator[Flag]:
     """Criteria of cachexia (Fearon et al., Lancet Oncol 2011;12:489) on weights of the last six months."""
-    loss = _loss(situation) if situation.has("weight_loss") else None
-    if loss is None:
+    if not situation.has("weight_loss"):
         return
-    if loss.percent >= situation.threshold("weight_loss", "unit_suspected_percent"):
-        if not _is_unit_told(situation):
-            yield _unit_flag(situation, loss)
+    if (jump := unit_jump(situation)) is not None:
+        yield _unit_flag(situation, *jump)
+        return
+    loss = _loss(situation)
+    if loss is None or _is_unit_loss(situation, loss):
         return
     index = body_mass_index(situation, loss.now_kg)
     thin = index is not None and index < situation.threshold("weight_loss", "body_mass_index_below")
@@ -43,16 +44,37 @@ def weight_flags(situation: Situation) -> Iterator[Flag]:
         yield _weight_flag(situation, loss, index, name)
 
 
-def _loss(situation: Situation) -> _Loss | None:
-    """The newest weight is the median of the last few; the highest is that of any few in a row."""
+def _weights(situation: Situation) -> list[Observation]:
+    """Weights of the last six months, oldest first; none when the newest is old."""
     oldest = situation.now - timedelta(days=situation.threshold("weight_loss", "months_as_days"))
     weights = [o for o in situation.readings(codes.BODY_WEIGHT) if o.time >= oldest]
-    few = int(situation.threshold("weight_loss", "readings_needed"))
-    if len(weights) <= few or situation.now - weights[-1].time > situation.span("weight_loss", "fresh_days"):
+    fresh = weights and situation.now - weights[-1].time <= situation.span("weight_loss", "fresh_days")
+    return weights if fresh else []
+
+
+def _loss(situation: Situation) -> _Loss | None:
+    """The newest weight is the median of the last few; the highest is that of any few in a row."""
+    weights, few = _weights(situation), int(situation.threshold("weight_loss", "readings_needed"))
+    if len(weights) <= few:
         return None
     smooth = [middle([o.value for o in weights[k : k + few]]) for k in range(len(weights) - few + 1)]
     top = max(range(len(smooth)), key=lambda k: smooth[k])
     return _Loss(weights[-1], weights[top], smooth[-1], 100.0 * (smooth[top] - smooth[-1]) / smooth[top])
+
+
+def _is_unit_loss(situation: Situation, loss: _Loss) -> bool:
+    return loss.percent >= situation.threshold("weight_loss", "unit_suspected_percent")
+
+
+def unit_jump(situation: Situation) -> tuple[Observation, Observation] | None:
+    """The newest weight and the newest earlier one that it cannot follow in one unit; None without such a jump."""
+    loss, weights = _loss(situation), _weights(situation)
+    if not (_is_unit_of_day(situation) or (loss is not None and _is_unit_loss(situation, loss))):
+        return None
+    newest, share = weights[-1:], situation.threshold("weight_loss", "unit_suspected_percent") / 100.0
+    far = (o for o in reversed(weights) if abs(o.value - newest[0].value) >= share * max(o.value, newest[0].value))
+    before = next(far, None)
+    return None if before is None else (newest[0], before)
 
 
 def body_mass_index(situation: Situation, weight_kg: float) -> float | None:
@@ -90,15 +112,14 @@ def _weight_flag(situation: Situation, loss: _Loss, index: float | None, name: s
     )
 
 
-def _is_unit_told(situation: Situation) -> bool:
-    """Whether the features of the day say it, of which a flag is made elsewhere."""
+def _is_unit_of_day(situation: Situation) -> bool:
+    """Whether the features of the day suspect it."""
     if not situation.has("data_quality"):
         return False
     return any("weight" in feature.name for feature in faulty_features(situation, "unit_change_suspected"))
 
 
-def _unit_flag(situation: Situation, loss: _Loss) -> Flag:
-    newest, highest = loss.newest, loss.highest
+def _unit_flag(situation: Situation, newest: Observation, before: Observation) -> Flag:
     return Flag(
         kind=FlagKind.DATA_QUALITY,
         topic="body_weight_unit",
@@ -112,12 +133,12 @@ def _unit_flag(situation: Situation, loss: _Loss) -> Flag:
                     "weight.unit_suspected",
                     value=newest.value,
                     time=situation.local(newest.time),
-                    before=highest.value,
-                    since=situation.local(highest.time),
+                    before=before.value,
+                    since=situation.local(before.time),
                 ),
             ),
         ),
-        evidence=(evidence(highest), evidence(newest)),
+        evidence=(evidence(before), evidence(newest)),
         bound=situation.bound("weight_loss", "unit_suspected_percent"),
     )
 
