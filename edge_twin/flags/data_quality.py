@@ -199,7 +199,7 @@ def _feature_flag(situation: Situation, reason: str, faulty: Sequence[Feature]) 
 def _clock(situation: Situation) -> Iterator[Flag]:
     """Readings from the future, or of a device whose clock is not believed."""
     latest = situation.now + situation.span("data_quality", "clock_ahead_minutes")
-    ahead = [o for o in situation.given.observations if o.time > latest]
+    ahead = list({o.id: o for o in situation.given.observations if o.time > latest}.values())  # one sent twice is one
     doubted = [o for code in STREAMS for o in _recent(situation, code)[-1:] if "time_reason" in o.attributes]
     if ahead:
         last = max(ahead, key=_order)

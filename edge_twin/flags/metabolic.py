@@ -19,12 +19,14 @@ from edge_twin.wording import Message, Values, say
 
 
 class _Loss(NamedTuple):
-    """Weight now and at its highest, kg, and the loss in percent."""
+    """Weight now and at its highest (medians of a few readings), kg, the loss in percent, and the readings."""
 
     newest: Observation
     highest: Observation
     now_kg: float
+    highest_kg: float
     percent: float
+    readings: tuple[Observation, ...]
 
 
 def weight_flags(situation: Situation) -> Iterator[Flag]:
@@ -59,7 +61,9 @@ def _loss(situation: Situation) -> _Loss | None:
         return None
     smooth = [middle([o.value for o in weights[k : k + few]]) for k in range(len(weights) - few + 1)]
     top = max(range(len(smooth)), key=lambda k: smooth[k])
-    return _Loss(weights[-1], weights[top], smooth[-1], 100.0 * (smooth[top] - smooth[-1]) / smooth[top])
+    percent = 100.0 * (smooth[top] - smooth[-1]) / smooth[top]
+    readings = tuple(dict.fromkeys((*weights[top : top + few], *weights[-few:])))
+    return _Loss(weights[-1], weights[top], smooth[-1], smooth[top], percent, readings)
 
 
 def _is_unit_loss(situation: Situation, loss: _Loss) -> bool:
@@ -90,6 +94,8 @@ def _weight_flag(situation: Situation, loss: _Loss, index: float | None, name: s
     found: Values = {
         "percent": loss.percent,
         "value": loss.now_kg,
+        "before": loss.highest_kg,
+        "readings": situation.threshold("weight_loss", "readings_needed"),
         "time": situation.local(loss.newest.time),
         "since": situation.local(loss.highest.time),
     }
@@ -107,7 +113,7 @@ def _weight_flag(situation: Situation, loss: _Loss, index: float | None, name: s
             limits=(say("weight.limits"),),
             data_quality=() if index is not None else (say("weight.index_unknown"),),
         ),
-        evidence=(evidence(loss.highest), evidence(loss.newest)),
+        evidence=tuple(evidence(reading) for reading in loss.readings),
         bound=situation.bound("weight_loss", name),
     )
 
@@ -265,7 +271,7 @@ def _qtc_flag(situation: Situation, newest: Observation, before: float | None, n
     fridericias = newest.code == codes.QTC_INTERVAL_FRIDERICIA
     found = say("qtc.found", value=newest.value, time=situation.local(newest.time))
     compared = say("qtc.before", before=before) if before is not None else say("qtc.before_unknown")
-    limit = situation.threshold("qtc", name)
+    limit = say(f"qtc.{name}", limit=situation.threshold("qtc", name))
     return Flag(
         kind=FlagKind.QTC_PROLONGED,
         time=newest.time,
@@ -273,10 +279,10 @@ def _qtc_flag(situation: Situation, newest: Observation, before: float | None, n
         origin=newest.origin,
         says=Sentences(
             action=(say("qtc.action"),),
-            reason=(found,),
+            reason=(found, limit, compared),
             clinician=(
                 found,
-                say(f"qtc.{name}", limit=limit),
+                limit,
                 compared,
                 phrases.medicines(situation, (MedicineKind.QT_PROLONGING,)),
             ),
