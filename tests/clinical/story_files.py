@@ -1,4 +1,4 @@
-"""The clinical stories: reading a story and its expectation, and telling it; ``python tests/clinical/story_files.py``.
+"""The clinical stories: reading a story and its expectation, and telling it; ``python -m tests.clinical.story_files``.
 
 Run as a command it tells every story, prints the difference to the committed expectation, and writes it only with
 ``--write`` and only where the flags that are up are those that a person wrote down before (``up``): a wrong flag is
@@ -113,7 +113,7 @@ def _retell(name: str, *, write: bool) -> bool:
     steps = told(story)
     changed = difference(story.expected.get("steps", []), steps)
     wrong = difference(story.expected["up"], ups(steps))
-    print(f"== {name}{' WRONG FLAGS' if wrong else ''}\n{wrong or changed}")  # noqa: T201 - a command
+    print(f"== {name}{' WRONG FLAGS' if wrong else ''}\n{wrong or changed}")
     if changed and write and not wrong:
         form = {**story.expected, "steps": steps}
         text = json.dumps(form, indent=1, ensure_ascii=False) + "\n"
