@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -42,6 +42,9 @@ _KEYS = frozenset(
         "next_cycle",
     )
 )
+_READING = frozenset(
+    ("code", "value", "unit", "time", "source", "quality", "origin", "attributes", "sequence", "arrived")
+)
 _KEYS_OF = {"edge-twin.case/1": _KEYS, SCHEMA: _KEYS | {"care"}}  # a field case is evidence: old ones stay readable
 
 
@@ -55,6 +58,7 @@ class Case:
         moments: the times at which the step is taken, in order; at each, later observations are unknown.
         template: the input with everything but the model, at the last moment.
         next_cycle: the dose that is planned next, for a rehearsal; None when the case names none.
+        arrivals: when a late observation came, by its id; one without an entry came when it was measured.
     """
 
     title: str
@@ -62,6 +66,7 @@ class Case:
     moments: tuple[datetime, ...]
     template: TwinInput
     next_cycle: NextCycle | None
+    arrivals: Mapping[str, datetime] = field(default_factory=dict)
 
     def inputs(self, model: Model | None, further_models: tuple[Model, ...] = ()) -> tuple[TwinInput, ...]:
         """One input for each moment, holding only what had been measured or given by then.
@@ -74,7 +79,8 @@ class Case:
         return tuple(self._at(template, moment) for moment in self.moments)
 
     def _at(self, template: TwinInput, now: datetime) -> TwinInput:
-        known = tuple(o for o in template.observations if o.time <= now or now == self.moments[-1])
+        last = now == self.moments[-1]
+        known = tuple(o for o in template.observations if last or self.arrivals.get(o.id, o.time) <= now)
         return replace(template, now=now, observations=known)
 
 
@@ -128,7 +134,15 @@ def _case(form: Mapping[str, Any]) -> Case:
         care=read_care(form.get("care", {})),
     )
     planned = _next_cycle(form["next_cycle"]) if "next_cycle" in form else None
-    return Case(str(form.get("title", "")), program, moments, template, planned)
+    return Case(str(form.get("title", "")), program, moments, template, planned, _arrivals(form))
+
+
+def _arrivals(form: Mapping[str, Any]) -> dict[str, datetime]:
+    """When late observations came, by id."""
+    arrivals = {_observation(row).id: _time(row["arrived"]) for row in form.get("observations", ()) if "arrived" in row}
+    if arrivals and form["schema"] != SCHEMA:
+        raise CaseError("unknown key 'arrived'", reason="unknown_key")
+    return arrivals
 
 
 def _next_cycle(row: Mapping[str, Any]) -> NextCycle:
@@ -152,7 +166,7 @@ def _whole(value: object, low: int, high: int) -> int:
 
 
 def _observation(row: Mapping[str, Any]) -> Observation:
-    _refuse_unknown(row, {"code", "value", "unit", "time", "source", "quality", "origin", "attributes", "sequence"})
+    _refuse_unknown(row, _READING)
     code = codes.by_name(row["code"])
     if code is None:
         raise CaseError(f"unknown code {row['code']!r}", reason="unknown_code")

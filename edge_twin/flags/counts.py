@@ -10,7 +10,7 @@ from edge_twin.contract import Forecast
 from edge_twin.flag import Flag, FlagKind, Sentences, Urgency
 from edge_twin.flags.situation import Situation, evidence, is_below, out_of_100
 from edge_twin.low_count import WindowStart
-from edge_twin.observation import Origin
+from edge_twin.observation import Observation, Origin
 from edge_twin.wording import Message, Text, Values, say
 
 NOMINAL_OUTSIDE = 0.05  # share of counts that a 95 % interval may miss
@@ -61,7 +61,7 @@ def forecast_flags(situation: Situation) -> Iterator[Flag]:
         origin=Origin.MODEL,
         says=Sentences(
             action=(say("counts.forecast_action"),),
-            reason=_why(forecast),
+            reason=_why(situation, forecast, latest),
             would_change=(say("counts.forecast_would_change"),),
             limits=(say("counts.forecast_limits"),),
         ),
@@ -79,10 +79,13 @@ def _horizon(situation: Situation) -> timedelta:
     return max(last_dose + window - situation.now, timedelta(0))
 
 
-def _why(forecast: Forecast) -> Text:
+def _why(situation: Situation, forecast: Forecast, latest: Observation | None) -> Text:
     event, (low, high) = forecast.event, _interval_at(forecast)
     counted = say("counts.counted" if forecast.interval_counted else "counts.not_validated")
-    own = say("counts.own_counts", number=forecast.counts_used)
+    basis = say("counts.no_count")
+    if latest is not None and forecast.counts_used:
+        newest: Values = {"sign": latest.limit_sign, "value": latest.value, "time": situation.local(latest.time)}
+        basis = say("counts.own_counts", number=forecast.counts_used, **newest)
     return (
         say(
             "counts.expected",
@@ -92,7 +95,7 @@ def _why(forecast: Forecast) -> Text:
             chance=out_of_100(forecast.p_below),
         ),
         say("counts.lowest", value=forecast.nadir, low=low, high=high, counted=counted, day=forecast.nadir_day),
-        say("counts.basis", basis=own if forecast.counts_used else say("counts.no_count")),
+        say("counts.basis", basis=basis),
     )
 
 

@@ -59,7 +59,7 @@ def data_quality_flags(situation: Situation) -> Iterator[Flag]:
         if (fault := _fault(situation, code)) is not None:
             told.add(_stem(code))
             yield _flag(situation, code.name, STREAMS[code], fault)
-    yield from _of_features(situation, told)
+    yield from _of_features(situation, told | _told_of_weight(situation))
     yield from _clock(situation)
     yield from _absent(situation)
 
@@ -168,6 +168,15 @@ def faulty_features(situation: Situation, reason: str) -> list[Feature]:
     return [feature for feature in newest.values() if feature.reason == reason]
 
 
+def _told_of_weight(situation: Situation) -> set[str]:
+    """What the rule on weight says better: a change of unit, with both weights."""
+    if not (situation.has("weight_loss") and situation.of(codes.BODY_WEIGHT)):
+        return set()
+    from edge_twin.flags.metabolic import unit_jump  # noqa: PLC0415 - loaded with the first weight; it imports this one
+
+    return {"weight", "body_mass_index"} if unit_jump(situation) else set()
+
+
 def _of_features(situation: Situation, told: set[str]) -> Iterator[Flag]:
     """Faults that only a whole day shows: one flag for each kind of fault, without streams that are told already."""
     for reason in sorted(FEATURE_REASONS):
@@ -190,7 +199,7 @@ def _feature_flag(situation: Situation, reason: str, faulty: Sequence[Feature]) 
 def _clock(situation: Situation) -> Iterator[Flag]:
     """Readings from the future, or of a device whose clock is not believed."""
     latest = situation.now + situation.span("data_quality", "clock_ahead_minutes")
-    ahead = [o for o in situation.given.observations if o.time > latest]
+    ahead = list({o.id: o for o in situation.given.observations if o.time > latest}.values())  # one sent twice is one
     doubted = [o for code in STREAMS for o in _recent(situation, code)[-1:] if "time_reason" in o.attributes]
     if ahead:
         last = max(ahead, key=_order)
@@ -210,7 +219,9 @@ def _order(reading: Observation) -> tuple[datetime, str]:
 def _absent(situation: Situation) -> Iterator[Flag]:
     """No reading of any kind for a day, where there were some before."""
     last = max((o.time for o in situation.observations), default=None)
-    ends = [f.end for f in situation.features if f.count and f.end <= situation.now]
+    # A day's feature ends at midnight, later than its last reading: it stands for readings that are not at hand alone.
+    distilled = last is None or situation.given.distilled
+    ends = [f.end for f in situation.features if distilled and f.count and f.end <= situation.now]
     newest = max((time for time in (last, max(ends, default=None)) if time is not None), default=None)
     longest = situation.span("data_quality", "absent_hours")
     if newest is None or situation.now - newest <= longest:

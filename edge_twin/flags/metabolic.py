@@ -19,22 +19,25 @@ from edge_twin.wording import Message, Values, say
 
 
 class _Loss(NamedTuple):
-    """Weight now and at its highest, kg, and the loss in percent."""
+    """Weight now and at its highest (medians of a few readings), kg, the loss in percent, and the readings."""
 
     newest: Observation
     highest: Observation
     now_kg: float
+    highest_kg: float
     percent: float
+    readings: tuple[Observation, ...]
 
 
 def weight_flags(situation: Situation) -> Iterator[Flag]:
     """Criteria of cachexia (Fearon et al., Lancet Oncol 2011;12:489) on weights of the last six months."""
-    loss = _loss(situation) if situation.has("weight_loss") else None
-    if loss is None:
+    if not situation.has("weight_loss"):
         return
-    if loss.percent >= situation.threshold("weight_loss", "unit_suspected_percent"):
-        if not _is_unit_told(situation):
-            yield _unit_flag(situation, loss)
+    if (jump := unit_jump(situation)) is not None:
+        yield _unit_flag(situation, *jump)
+        return
+    loss = _loss(situation)
+    if loss is None or _is_unit_loss(situation, loss):
         return
     index = body_mass_index(situation, loss.now_kg)
     thin = index is not None and index < situation.threshold("weight_loss", "body_mass_index_below")
@@ -43,16 +46,39 @@ def weight_flags(situation: Situation) -> Iterator[Flag]:
         yield _weight_flag(situation, loss, index, name)
 
 
-def _loss(situation: Situation) -> _Loss | None:
-    """The newest weight is the median of the last few; the highest is that of any few in a row."""
+def _weights(situation: Situation) -> list[Observation]:
+    """Weights of the last six months, oldest first; none when the newest is old."""
     oldest = situation.now - timedelta(days=situation.threshold("weight_loss", "months_as_days"))
     weights = [o for o in situation.readings(codes.BODY_WEIGHT) if o.time >= oldest]
-    few = int(situation.threshold("weight_loss", "readings_needed"))
-    if len(weights) <= few or situation.now - weights[-1].time > situation.span("weight_loss", "fresh_days"):
+    fresh = weights and situation.now - weights[-1].time <= situation.span("weight_loss", "fresh_days")
+    return weights if fresh else []
+
+
+def _loss(situation: Situation) -> _Loss | None:
+    """The newest weight is the median of the last few; the highest is that of any few in a row."""
+    weights, few = _weights(situation), int(situation.threshold("weight_loss", "readings_needed"))
+    if len(weights) <= few:
         return None
     smooth = [middle([o.value for o in weights[k : k + few]]) for k in range(len(weights) - few + 1)]
     top = max(range(len(smooth)), key=lambda k: smooth[k])
-    return _Loss(weights[-1], weights[top], smooth[-1], 100.0 * (smooth[top] - smooth[-1]) / smooth[top])
+    percent = 100.0 * (smooth[top] - smooth[-1]) / smooth[top]
+    readings = tuple(dict.fromkeys((*weights[top : top + few], *weights[-few:])))
+    return _Loss(weights[-1], weights[top], smooth[-1], smooth[top], percent, readings)
+
+
+def _is_unit_loss(situation: Situation, loss: _Loss) -> bool:
+    return loss.percent >= situation.threshold("weight_loss", "unit_suspected_percent")
+
+
+def unit_jump(situation: Situation) -> tuple[Observation, Observation] | None:
+    """The newest weight and the newest earlier one that it cannot follow in one unit; None without such a jump."""
+    loss, weights = _loss(situation), _weights(situation)
+    if not (_is_unit_of_day(situation) or (loss is not None and _is_unit_loss(situation, loss))):
+        return None
+    newest, share = weights[-1:], situation.threshold("weight_loss", "unit_suspected_percent") / 100.0
+    far = (o for o in reversed(weights) if abs(o.value - newest[0].value) >= share * max(o.value, newest[0].value))
+    before = next(far, None)
+    return None if before is None else (newest[0], before)
 
 
 def body_mass_index(situation: Situation, weight_kg: float) -> float | None:
@@ -68,6 +94,8 @@ def _weight_flag(situation: Situation, loss: _Loss, index: float | None, name: s
     found: Values = {
         "percent": loss.percent,
         "value": loss.now_kg,
+        "before": loss.highest_kg,
+        "readings": situation.threshold("weight_loss", "readings_needed"),
         "time": situation.local(loss.newest.time),
         "since": situation.local(loss.highest.time),
     }
@@ -85,20 +113,19 @@ def _weight_flag(situation: Situation, loss: _Loss, index: float | None, name: s
             limits=(say("weight.limits"),),
             data_quality=() if index is not None else (say("weight.index_unknown"),),
         ),
-        evidence=(evidence(loss.highest), evidence(loss.newest)),
+        evidence=tuple(evidence(reading) for reading in loss.readings),
         bound=situation.bound("weight_loss", name),
     )
 
 
-def _is_unit_told(situation: Situation) -> bool:
-    """Whether the features of the day say it, of which a flag is made elsewhere."""
+def _is_unit_of_day(situation: Situation) -> bool:
+    """Whether the features of the day suspect it."""
     if not situation.has("data_quality"):
         return False
     return any("weight" in feature.name for feature in faulty_features(situation, "unit_change_suspected"))
 
 
-def _unit_flag(situation: Situation, loss: _Loss) -> Flag:
-    newest, highest = loss.newest, loss.highest
+def _unit_flag(situation: Situation, newest: Observation, before: Observation) -> Flag:
     return Flag(
         kind=FlagKind.DATA_QUALITY,
         topic="body_weight_unit",
@@ -112,12 +139,12 @@ def _unit_flag(situation: Situation, loss: _Loss) -> Flag:
                     "weight.unit_suspected",
                     value=newest.value,
                     time=situation.local(newest.time),
-                    before=highest.value,
-                    since=situation.local(highest.time),
+                    before=before.value,
+                    since=situation.local(before.time),
                 ),
             ),
         ),
-        evidence=(evidence(highest), evidence(newest)),
+        evidence=(evidence(before), evidence(newest)),
         bound=situation.bound("weight_loss", "unit_suspected_percent"),
     )
 
@@ -244,7 +271,7 @@ def _qtc_flag(situation: Situation, newest: Observation, before: float | None, n
     fridericias = newest.code == codes.QTC_INTERVAL_FRIDERICIA
     found = say("qtc.found", value=newest.value, time=situation.local(newest.time))
     compared = say("qtc.before", before=before) if before is not None else say("qtc.before_unknown")
-    limit = situation.threshold("qtc", name)
+    limit = say(f"qtc.{name}", limit=situation.threshold("qtc", name))
     return Flag(
         kind=FlagKind.QTC_PROLONGED,
         time=newest.time,
@@ -252,10 +279,10 @@ def _qtc_flag(situation: Situation, newest: Observation, before: float | None, n
         origin=newest.origin,
         says=Sentences(
             action=(say("qtc.action"),),
-            reason=(found,),
+            reason=(found, limit, compared),
             clinician=(
                 found,
-                say(f"qtc.{name}", limit=limit),
+                limit,
                 compared,
                 phrases.medicines(situation, (MedicineKind.QT_PROLONGING,)),
             ),

@@ -145,7 +145,7 @@ def _flag(situation: Situation, found: Score, urgency: Urgency, bound: Bound) ->
         origin=Origin.DEVICE,
         says=Sentences(
             action=(say(f"news2.action_{action}"),),
-            reason=(said_score(found), say("news2.measured", items=_measured(situation, found))),
+            reason=(said_score(found), say("news2.measured", items=_measured(situation, found.vitals))),
             clinician=(
                 said_score(found),
                 say("news2.points", items=_pointed(found), scale=2 if situation.care.saturation_target_88_92 else 1),
@@ -168,8 +168,8 @@ def said_score(found: Score) -> Message:
     return say("news2.partial", points=found.points, known=len(found.vitals), of=len(ITEMS), missing=missing)
 
 
-def _measured(situation: Situation, found: Score) -> phrases.Word:
-    return phrases.listed([_value(situation, vital) for vital in found.vitals.values()])
+def _measured(situation: Situation, vitals: Vitals) -> phrases.Word:
+    return phrases.listed([_value(situation, vital) for vital in vitals.values()])
 
 
 def _value(situation: Situation, vital: Vital) -> Message:
@@ -210,7 +210,10 @@ def _refused(situation: Situation, vitals: Vitals, reason: str) -> Flag:
         origin=Origin.DEVICE,
         says=Sentences(
             action=(say("news2.refused_action"),),
-            reason=(say(f"news2.not_for_{reason}", years=situation.threshold("news2", "adult_years")),),
+            reason=(
+                say(f"news2.not_for_{reason}", years=situation.threshold("news2", "adult_years")),
+                say("news2.measured", items=_measured(situation, vitals)),
+            ),
         ),
         evidence=tuple(evidence(vital.reading) for vital in vitals.values()),
         bound=situation.bound("news2", "adult_years") if reason == "child" else None,

@@ -42,7 +42,8 @@ def medicines(situation: Situation, kinds: Sequence[MedicineKind]) -> Message:
     """
     taken = [m for kind in kinds for m in situation.care.taken(kind, situation.now)]
     if taken:
-        return say("phrases.taken", medicines=listed([_since(situation, m) for m in taken]))
+        id_ = "phrases.taken_hiding" if MedicineKind.ANTIPYRETIC in kinds else "phrases.taken"
+        return say(id_, medicines=listed([_since(situation, m) for m in taken]))
     named = listed([kind.value.replace("_", " ") for kind in kinds])
     if all(situation.care.is_excluded(kind, situation.now) for kind in kinds):
         return say("phrases.none_taken", kinds=named)

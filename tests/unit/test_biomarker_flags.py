@@ -131,7 +131,7 @@ def test_the_note_asks_for_a_second_value_and_says_when(markers: Program) -> Non
 
 def test_hz_marker_02_an_unknown_upper_limit_is_said(markers: Program) -> None:
     (flag,) = raised(markers, CA_125, [(0, 20), (90, 70)])
-    assert any("not known here; 35 [arb'U]/mL was used" in m.text for m in flag.says.data_quality)
+    assert any("not known here; 35 U/mL was used" in m.text for m in flag.says.data_quality)
     assert raised(markers, CA_125, [(0, 20), (90, 69.9)]) == ()
     (known,) = raised(markers, CA_125, [(0, 20), (90, 90)], upper(CA_125, 40.0))
     assert "upper limit" not in quality(known)

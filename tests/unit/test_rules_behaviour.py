@@ -111,7 +111,7 @@ def test_hz_sepsis_01_under_chemotherapy_two_criteria_are_urgent_and_a_partial_s
     sick = (reading(codes.RESPIRATORY_RATE, 22.0), reading(codes.SYSTOLIC_PRESSURE, 100.0))
     flag = known(found(FlagKind.SEPSIS_SCREEN, flags(*sick, doses=(DOSE,))))
     assert flag.urgency is Urgency.NOW
-    assert "Partial qSOFA: at least 2 criteria met, 2 of 3 measured; missing: alertness" in flag.clinician
+    assert "Partial quick SOFA (qSOFA): at least 2 criteria met, 2 of 3 measured; missing: alertness" in flag.clinician
     elsewhere = known(found(FlagKind.SEPSIS_SCREEN, flags(*sick)))
     assert elsewhere.urgency is Urgency.TODAY
     assert "Whether an infection is suspected is not known" in elsewhere.says.data_quality[0].text
@@ -357,7 +357,7 @@ def test_a_day_that_is_only_short_of_data_is_no_fault_of_the_sensor() -> None:
 
 def test_a_clock_that_jumped_ahead_is_told() -> None:
     flag = known(found("data_quality/clock", flags(reading(codes.HEART_RATE, 70.0, -6000.0))))
-    assert "1 readings carry a time in the future" in flag.reason
+    assert "Number of readings with a time in the future: 1" in flag.reason
 
 
 def test_a_device_whose_clock_is_not_set_is_told() -> None:

@@ -76,7 +76,7 @@ def test_hz_symptom_01_limits(program: Program, name: str, values: list[float], 
 def test_vomiting_is_added_up_over_the_entries_of_a_day(program: Program) -> None:
     name = "diary_vomiting_episodes"
     (flag,) = raised(program, report(name, 0, 1), report(name, 0.3, 1), report(name, 0.9, 1))
-    assert "3 times in 3 entries of one day" in flag.reason
+    assert "3 times within one day (number of entries: 3)" in flag.reason
     assert raised(program, report(name, 0, 1), report(name, 0.3, 1), report(name, 1.0, 1)) == ()
 
 
