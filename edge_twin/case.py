@@ -7,6 +7,7 @@ bundles live, supplies the model. Unknown keys are refused, so a misspelt one is
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -17,6 +18,7 @@ from edge_twin import codes
 from edge_twin.care_form import read_care
 from edge_twin.contract import Coverage, Dose, Model, TwinInput
 from edge_twin.errors import CaseError, ObservationError
+from edge_twin.features import Feature
 from edge_twin.jsonform import canonical, output_form
 from edge_twin.observation import Observation, Origin, Quality, as_utc, observe
 from edge_twin.program import Program, load_program
@@ -45,7 +47,8 @@ _KEYS = frozenset(
 _READING = frozenset(
     ("code", "value", "unit", "time", "source", "quality", "origin", "attributes", "sequence", "arrived")
 )
-_KEYS_OF = {"edge-twin.case/1": _KEYS, SCHEMA: _KEYS | {"care"}}  # a field case is evidence: old ones stay readable
+_FEATURE = frozenset(("name", "value", "unit", "start", "end", "count", "valid_share", "reason"))
+_KEYS_OF = {"edge-twin.case/1": _KEYS, SCHEMA: _KEYS | {"care", "features"}}  # a field case is evidence: old ones stay readable
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,8 @@ class Case:
     def _at(self, template: TwinInput, now: datetime) -> TwinInput:
         last = now == self.moments[-1]
         known = tuple(o for o in template.observations if last or self.arrivals.get(o.id, o.time) <= now)
-        return replace(template, now=now, observations=known)
+        distilled = tuple(feature for feature in template.features if feature.end <= now)
+        return replace(template, now=now, observations=known, features=distilled)
 
 
 def read_case(document: bytes | str) -> Case:
@@ -127,6 +131,7 @@ def _case(form: Mapping[str, Any]) -> Case:
         program=program,
         model=None,
         observations=tuple(_observation(row) for row in form.get("observations", ())),
+        features=tuple(_feature(row) for row in form.get("features", ())),
         doses=tuple(_dose(row) for row in form.get("doses", ())),
         coverage=_coverage(form.get("coverage", {})),
         seed=_whole(form.get("seed", 1), 0, 2**63 - 1),
@@ -181,6 +186,25 @@ def _observation(row: Mapping[str, Any]) -> Observation:
         quality=Quality(row.get("quality", Quality.GOOD)),
         attributes=row.get("attributes"),
         sequence=int(row.get("sequence", 0)),
+    )
+
+
+def _feature(row: Mapping[str, Any]) -> Feature:
+    """A number that was distilled before the case begins; JSON null where its data did not qualify."""
+    _refuse_unknown(row, _FEATURE)
+    value = None if row["value"] is None else float(row["value"])
+    start, end, share = _time(row["start"]), _time(row["end"]), float(row["valid_share"])
+    if end < start or not 0.0 <= share <= 1.0 or (value is not None and not math.isfinite(value)):
+        raise CaseError(f"{row['name']!r} is no feature", reason="malformed")
+    return Feature(
+        name=str(row["name"]),
+        value=value,
+        unit=str(row["unit"]),
+        start=start,
+        end=end,
+        count=_whole(row["count"], 0, 10**9),
+        valid_share=share,
+        reason=str(row.get("reason", "")),
     )
 
 
