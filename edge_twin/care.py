@@ -75,6 +75,12 @@ class CareContext:
         diabetes: known diabetes.
         usual_stools_per_day: before treatment, for the comparison with today.
         symptoms_before: scores of the diary before treatment, as pairs of code name and score.
+        medicines_complete: a clinician states that ``medicines`` leaves none out; without it a medicine that is
+            not listed is not known, rather than not taken.
+        values_before: laboratory values and QTc before treatment, as pairs of code name and value in its unit.
+        male, opioid_naive, sleep_disordered_breathing, heart_failure: items of the PRODIGY score.
+        markers_since: start of the treatment, or of the pause, within which tumour markers and lesions are compared;
+            None when it is not known, and then all values on record are.
     """
 
     ctcae_version: CtcaeVersion = CtcaeVersion.V5
@@ -87,10 +93,25 @@ class CareContext:
     diabetes: bool | None = None
     usual_stools_per_day: float | None = None
     symptoms_before: tuple[tuple[str, float], ...] = ()
+    medicines_complete: bool = False
+    values_before: tuple[tuple[str, float], ...] = ()
+    male: bool | None = None
+    opioid_naive: bool | None = None
+    sleep_disordered_breathing: bool | None = None
+    heart_failure: bool | None = None
+    markers_since: datetime | None = None
 
     def taken(self, kind: MedicineKind, moment: datetime) -> tuple[Medicine, ...]:
         """Medicines of a kind that are being taken at ``moment``."""
         return tuple(m for m in self.medicines if m.kind is kind and m.is_taken(moment))
+
+    def is_excluded(self, kind: MedicineKind, moment: datetime) -> bool:
+        """Whether it is known that no medicine of this kind is taken; False when it is only not recorded."""
+        return self.medicines_complete and not self.taken(kind, moment)
+
+    def value_before(self, code: str) -> float | None:
+        """The value of a code before treatment, or None when it is not known."""
+        return dict(self.values_before).get(code)
 
     def laboratory_range(self, code: str) -> LaboratoryRange | None:
         """The reference range of a code, or None when the laboratory gave none."""

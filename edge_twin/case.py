@@ -14,6 +14,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from edge_twin import codes
+from edge_twin.care_form import read_care
 from edge_twin.contract import Coverage, Dose, Model, TwinInput
 from edge_twin.errors import CaseError, ObservationError
 from edge_twin.jsonform import canonical, output_form
@@ -22,7 +23,7 @@ from edge_twin.program import Program, load_program
 from edge_twin.rehearsal import NextCycle
 from edge_twin.twin import advance
 
-SCHEMA = "edge-twin.case/1"
+SCHEMA = "edge-twin.case/2"
 RESULT_SCHEMA = "edge-twin.case-result/4"
 SMALLEST_ENSEMBLE, LARGEST_ENSEMBLE = 50, 100_000  # a 95 % interval needs members; memory needs a bound
 SMALLEST_AREA_M2, LARGEST_AREA_M2 = 0.5, 4.0  # outside it the number is no body surface (assumed)
@@ -41,6 +42,7 @@ _KEYS = frozenset(
         "next_cycle",
     )
 )
+_KEYS_OF = {"edge-twin.case/1": _KEYS, SCHEMA: _KEYS | {"care"}}  # a field case is evidence: old ones stay readable
 
 
 @dataclass(frozen=True)
@@ -87,9 +89,9 @@ def read_case(document: bytes | str) -> Case:
         form = json.loads(document)
     except (ValueError, RecursionError) as error:
         raise CaseError(f"not JSON: {error}", reason="not_json") from error
-    if not isinstance(form, Mapping) or form.get("schema") != SCHEMA:
+    if not isinstance(form, Mapping) or form.get("schema") not in _KEYS_OF:
         raise CaseError(f"not a case of schema {SCHEMA}", reason="schema_unsupported")
-    _refuse_unknown(form, _KEYS)
+    _refuse_unknown(form, _KEYS_OF[form["schema"]])
     try:
         return _case(form)
     except ObservationError as error:
@@ -123,6 +125,7 @@ def _case(form: Mapping[str, Any]) -> Case:
         coverage=_coverage(form.get("coverage", {})),
         seed=_whole(form.get("seed", 1), 0, 2**63 - 1),
         members=_whole(form["members"], SMALLEST_ENSEMBLE, LARGEST_ENSEMBLE) if "members" in form else None,
+        care=read_care(form.get("care", {})),
     )
     planned = _next_cycle(form["next_cycle"]) if "next_cycle" in form else None
     return Case(str(form.get("title", "")), program, moments, template, planned)

@@ -107,6 +107,88 @@ _REGISTRY = (
     Code(CodeSystem.LOCAL, "gas-resistance", "gas_resistance", "Ohm", 1.0, 1e9, "assumed"),
     Code(CodeSystem.LOCAL, "air-quality-index", "air_quality_index", "{index}", 0.0, 500.0, "assumed"),
     Code(CodeSystem.LOCAL, "voc-mass-concentration", "voc_mass_concentration", "ug/m3", 0.0, 65_535.0, "assumed"),
+    # One minute of acceleration (features/motion.py, docs/features-streams.md). Ranges: largest of a 16 g sensor.
+    Code(CodeSystem.LOCAL, "motion-enmo", "motion_enmo", "m[g]", 0.0, 27_000.0, "assumed"),
+    Code(CodeSystem.LOCAL, "motion-angle", "motion_angle", "deg", -90.0, 90.0, "definition"),
+    Code(CodeSystem.LOCAL, "motion-spread", "motion_spread", "m[g]", 0.0, 16_000.0, "assumed"),
+    Code(CodeSystem.LOCAL, "motion-respiration", "motion_respiration", "/min", 4.0, 60.0, "assumed"),
+    # Vital signs that a person or a monitor reports beside those of the wearables.
+    Code(CodeSystem.LOINC, "9279-1", "respiratory_rate", "/min", 2.0, 80.0, "assumed"),
+    Code(CodeSystem.LOINC, "3151-8", "oxygen_flow", "L/min", 0.0, 70.0, "assumed"),
+    # ACVPU as NEWS2 names it: 0 alert, 1 new confusion, 2 voice, 3 pain, 4 unresponsive.
+    Code(CodeSystem.LOCAL, "consciousness-acvpu", "consciousness", "{score}", 0.0, 4.0, "definition"),
+    # Electrocardiogram. 8636-3 does not say which correction was used; 76634-5 is Fridericia's.
+    Code(CodeSystem.LOINC, "8636-3", "qtc_interval", "ms", 200.0, 900.0, "assumed"),
+    Code(CodeSystem.LOINC, "76634-5", "qtc_interval_fridericia", "ms", 200.0, 900.0, "assumed"),
+    Code(CodeSystem.LOINC, "10230-1", "left_ventricular_ejection_fraction", "%", 5.0, 90.0, "assumed"),
+)
+
+# What a laboratory measures in blood, serum or plasma.
+_LABORATORY = (
+    Code(CodeSystem.LOINC, "777-3", "platelets", "10*9/L", 0.0, 3000.0, "assumed"),
+    Code(CodeSystem.LOINC, "718-7", "haemoglobin", "g/dL", 1.0, 25.0, "assumed"),
+    Code(CodeSystem.LOINC, "731-0", "lymphocyte_count", "10*9/L", 0.0, 1000.0, "assumed"),
+    Code(CodeSystem.LOINC, "742-7", "monocyte_count", "10*9/L", 0.0, 500.0, "assumed"),
+    Code(CodeSystem.LOINC, "2160-0", "creatinine", "mg/dL", 0.05, 30.0, "assumed"),
+    Code(CodeSystem.LOINC, "14682-9", "creatinine_molar", "umol/L", 4.0, 2700.0, "assumed"),
+    Code(CodeSystem.LOINC, "3094-0", "urea_nitrogen", "mg/dL", 0.5, 300.0, "assumed"),
+    Code(CodeSystem.LOINC, "1988-5", "c_reactive_protein", "mg/L", 0.0, 1000.0, "assumed"),
+    Code(CodeSystem.LOINC, "33959-8", "procalcitonin", "ng/mL", 0.0, 1000.0, "assumed"),
+    Code(CodeSystem.LOINC, "2524-7", "lactate", "mmol/L", 0.1, 40.0, "assumed"),
+    Code(CodeSystem.LOINC, "2276-4", "ferritin", "ng/mL", 0.0, 1_000_000.0, "assumed"),
+    Code(CodeSystem.LOINC, "1742-6", "alanine_aminotransferase", "U/L", 0.0, 50_000.0, "assumed"),
+    Code(CodeSystem.LOINC, "1920-8", "aspartate_aminotransferase", "U/L", 0.0, 50_000.0, "assumed"),
+    Code(CodeSystem.LOINC, "1975-2", "bilirubin", "mg/dL", 0.0, 80.0, "assumed"),
+    Code(CodeSystem.LOINC, "1751-7", "albumin", "g/dL", 0.5, 8.0, "assumed"),
+    Code(CodeSystem.LOINC, "2532-0", "lactate_dehydrogenase", "U/L", 10.0, 50_000.0, "assumed"),
+    Code(CodeSystem.LOINC, "2951-2", "sodium", "mmol/L", 90.0, 200.0, "assumed"),
+    Code(CodeSystem.LOINC, "2823-3", "potassium", "mmol/L", 1.0, 12.0, "assumed"),
+    Code(CodeSystem.LOINC, "2857-1", "prostate_specific_antigen", "ng/mL", 0.0, 100_000.0, "assumed"),
+    Code(CodeSystem.LOINC, "10334-1", "cancer_antigen_125", "[arb'U]/mL", 0.0, 1_000_000.0, "assumed"),
+    Code(CodeSystem.LOINC, "2039-6", "carcinoembryonic_antigen", "ng/mL", 0.0, 1_000_000.0, "assumed"),
+    # Circulating tumour DNA as a share of all cell-free DNA; LOINC's terms name single variants.
+    Code(CodeSystem.LOCAL, "ctdna-fraction", "ctdna_fraction", "1", 0.0, 1.0, "definition"),
+)
+
+# The patient's own diary (not PRO-CTCAE): 0 none to 10 worst imaginable, and counts since the last entry of the day.
+_DIARY = (
+    *(
+        Code(CodeSystem.LOCAL, f"diary-{name.replace('_', '-')}", f"diary_{name}", "{score}", 0.0, 10.0, "definition")
+        for name in (
+            "pain", "nausea", "vomiting", "diarrhoea", "constipation", "fatigue", "breathlessness", "cough",
+            "mouth_sores", "appetite_loss", "numbness", "chills", "dizziness", "confusion", "low_mood",
+        )
+    ),
+    Code(CodeSystem.LOCAL, "diary-stools", "diary_stools", "{count}", 0.0, 60.0, "assumed"),
+    Code(CodeSystem.LOCAL, "diary-vomiting-episodes", "diary_vomiting_episodes", "{count}", 0.0, 60.0, "assumed"),
+)  # fmt: skip
+
+# More of the diary, then the weekly form of a lung follow-up (0 none to 3 major; 0 no and 1 yes for a sign).
+_FORMS = (
+    *(
+        Code(CodeSystem.LOCAL, f"diary-{name.replace('_', '-')}", f"diary_{name}", "{score}", 0.0, high, "definition")
+        for name, high in (
+            ("sleepiness", 10.0), ("fever_feeling", 10.0),
+            ("lung_fatigue", 3.0), ("lung_pain", 3.0), ("lung_appetite_loss", 3.0), ("lung_cough", 3.0),
+            ("lung_breathlessness", 3.0), ("lung_low_mood", 3.0), ("lung_fever", 1.0), ("lung_face_swelling", 1.0),
+            ("lung_voice_change", 1.0), ("lung_lump", 1.0), ("lung_blood_in_sputum", 1.0),
+        )
+    ),
+    # Answers of a questionnaire that a site installed; its attributes name instrument, version, term and language.
+    *(
+        Code(CodeSystem.LOCAL, f"survey-{name}", f"survey_{name}", "{score}", 0.0, high, "definition")
+        for name, high in (
+            ("frequency", 4.0), ("severity", 4.0), ("interference", 4.0), ("amount", 4.0), ("presence", 1.0),
+        )
+    ),
+)  # fmt: skip
+
+# What was measured in images elsewhere; the value is taken as it comes, its uncertainty in an attribute.
+_IMAGING = (
+    Code(CodeSystem.LOCAL, "imaging-diameter-sum", "imaging_diameter_sum", "mm", 0.0, 3000.0, "assumed"),
+    Code(CodeSystem.LOCAL, "imaging-tumour-volume", "imaging_tumour_volume", "mL", 0.0, 50_000.0, "assumed"),
+    # Sum of the products of perpendicular diameters.
+    Code(CodeSystem.LOCAL, "imaging-lesion-product", "imaging_lesion_product", "mm2", 0.0, 500_000.0, "assumed"),
 )
 
 # What is sampled many times a second. The range is the sensor's, not a person's.
@@ -120,8 +202,9 @@ _WAVEFORMS = (
     Code(CodeSystem.LOCAL, "device-temperature", "device_temperature", "Cel", -40.0, 100.0, "assumed"),
 )
 
-_BY_NAME = {code.name: code for code in _REGISTRY}
-_BY_CODE = {(code.system, code.code): code for code in _REGISTRY}
+_ALL = (*_REGISTRY, *_LABORATORY, *_DIARY, *_FORMS, *_IMAGING)
+_BY_NAME = {code.name: code for code in _ALL}
+_BY_CODE = {(code.system, code.code): code for code in _ALL}
 
 HEART_RATE = _BY_NAME["heart_rate"]
 RR_INTERVAL = _BY_NAME["rr_interval"]
@@ -170,6 +253,63 @@ PULSE_INTERVAL = _BY_NAME["pulse_interval"]
 GAS_RESISTANCE = _BY_NAME["gas_resistance"]
 AIR_QUALITY_INDEX = _BY_NAME["air_quality_index"]
 VOC_MASS_CONCENTRATION = _BY_NAME["voc_mass_concentration"]
+MOTION_ENMO = _BY_NAME["motion_enmo"]
+MOTION_ANGLE = _BY_NAME["motion_angle"]
+MOTION_SPREAD = _BY_NAME["motion_spread"]
+MOTION_RESPIRATION = _BY_NAME["motion_respiration"]
+RESPIRATORY_RATE = _BY_NAME["respiratory_rate"]
+OXYGEN_FLOW = _BY_NAME["oxygen_flow"]
+CONSCIOUSNESS = _BY_NAME["consciousness"]
+QTC_INTERVAL = _BY_NAME["qtc_interval"]
+QTC_INTERVAL_FRIDERICIA = _BY_NAME["qtc_interval_fridericia"]
+LEFT_VENTRICULAR_EJECTION_FRACTION = _BY_NAME["left_ventricular_ejection_fraction"]
+PLATELETS = _BY_NAME["platelets"]
+HAEMOGLOBIN = _BY_NAME["haemoglobin"]
+LYMPHOCYTES = _BY_NAME["lymphocyte_count"]
+MONOCYTES = _BY_NAME["monocyte_count"]
+CREATININE = _BY_NAME["creatinine"]
+CREATININE_MOLAR = _BY_NAME["creatinine_molar"]
+UREA_NITROGEN = _BY_NAME["urea_nitrogen"]
+C_REACTIVE_PROTEIN = _BY_NAME["c_reactive_protein"]
+PROCALCITONIN = _BY_NAME["procalcitonin"]
+LACTATE = _BY_NAME["lactate"]
+FERRITIN = _BY_NAME["ferritin"]
+ALANINE_AMINOTRANSFERASE = _BY_NAME["alanine_aminotransferase"]
+ASPARTATE_AMINOTRANSFERASE = _BY_NAME["aspartate_aminotransferase"]
+BILIRUBIN = _BY_NAME["bilirubin"]
+ALBUMIN = _BY_NAME["albumin"]
+LACTATE_DEHYDROGENASE = _BY_NAME["lactate_dehydrogenase"]
+SODIUM = _BY_NAME["sodium"]
+POTASSIUM = _BY_NAME["potassium"]
+PROSTATE_SPECIFIC_ANTIGEN = _BY_NAME["prostate_specific_antigen"]
+CANCER_ANTIGEN_125 = _BY_NAME["cancer_antigen_125"]
+CARCINOEMBRYONIC_ANTIGEN = _BY_NAME["carcinoembryonic_antigen"]
+CTDNA_FRACTION = _BY_NAME["ctdna_fraction"]
+DIARY_STOOLS = _BY_NAME["diary_stools"]
+
+LABORATORY = (NEUTROPHILS, LEUKOCYTES, *_LABORATORY)
+"""Everything that a laboratory measures in blood, serum or plasma, but glucose."""
+
+DIARY_PREFIX, IMAGING_PREFIX = "diary_", "imaging_"
+IMAGING_DIAMETER_SUM = _BY_NAME["imaging_diameter_sum"]
+IMAGING_LESION_PRODUCT = _BY_NAME["imaging_lesion_product"]
+SURVEY_PREFIX = "survey_"
+
+DIARY = tuple(code for code in _ALL if code.name.startswith(DIARY_PREFIX))
+"""Items of our own diary, daily and weekly."""
+
+SURVEY = tuple(code for code in _ALL if code.name.startswith(SURVEY_PREFIX))
+"""Attributes of a questionnaire that a site installed."""
+
+MARKERS = (
+    PROSTATE_SPECIFIC_ANTIGEN,
+    CANCER_ANTIGEN_125,
+    CARCINOEMBRYONIC_ANTIGEN,
+    CTDNA_FRACTION,
+    IMAGING_DIAMETER_SUM,
+    IMAGING_LESION_PRODUCT,
+)
+"""What is compared with its lowest value on record."""
 
 _WAVEFORM_BY_NAME = {code.name: code for code in _WAVEFORMS}
 

@@ -7,7 +7,7 @@ the flags with their reasons, and the refusals. A refusal never hides what could
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_twin.care import CareContext
+from edge_twin.codes import Code
 from edge_twin.discrepancy import Discrepancy
 from edge_twin.exposure import DoseEvent
 from edge_twin.features import Feature
@@ -193,6 +194,13 @@ class TwinInput:
         members: size of the ensemble; the program's when None.
         further_models: asked, in this order, when the drugs on record are not all known to ``model``.
         care: what the clinic knows about the patient that rules need.
+        background: older readings that rules look at and that are already in ``features``; nothing is distilled
+            from them.
+        days: local dates of which ``observations`` hold every reading; readings of other dates only help, and
+            numbers of these dates that they no longer give are withdrawn. None when each date that has a
+            reading is whole.
+        distilled: codes whose readings are in ``features`` already; those among ``observations`` are looked at by
+            flags and refusals and make no feature.
     """
 
     now: datetime
@@ -207,6 +215,9 @@ class TwinInput:
     members: int | None = None
     further_models: tuple[Model, ...] = ()
     care: CareContext = field(default_factory=CareContext)
+    background: tuple[Observation, ...] = ()
+    days: frozenset[date] | None = None
+    distilled: frozenset[Code] = frozenset()
 
     @property
     def models(self) -> tuple[Model, ...]:

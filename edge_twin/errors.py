@@ -9,11 +9,15 @@ machine-readable ``reason`` so that refusals can be counted without parsing sent
     ├── StateError         a saved patient state that cannot be restored
     ├── StoreError         the database on the device
     ├── BundleError        a reduced model that cannot be trusted or run
-    ├── DetectionError     days, settings or a saved state that the detector cannot take
     ├── ProgramError       a disease program that is not well formed
+    ├── CareError          facts of the clinic that cannot be read
+    ├── CriteriaError      a table of criteria that is not well formed, or asked for what it does not hold
+    ├── DetectionError     days, settings or a saved state that the detector cannot take
     ├── FlagError          a flag that states what it must not
-    ├── LifeError          an act on a flag that its life cycle refuses
+    ├── KineticsError      a series from which no growth can be computed
     ├── LedgerError        a chain of promises that does not hold, or an entry that it refuses
+    ├── LifeError          an act on a flag that its life cycle refuses
+    ├── SurveyError        a questionnaire, its content pack or its answers, that cannot be used
     ├── TrustError         a grant of trust that does not count
     └── WordingError       a catalogue of sentences that cannot be read
 """
@@ -58,12 +62,32 @@ class ProgramError(EdgeTwinError):
     """A disease program that is not well formed."""
 
 
+class CareError(EdgeTwinError):
+    """Facts that the clinic states about a patient and that cannot be read."""
+
+
+class CriteriaError(EdgeTwinError):
+    """A table of criteria that is not well formed, or that is asked for a term, version or unit it does not hold."""
+
+
+class DetectionError(EdgeTwinError):
+    """Days, settings or a saved state that the detector of changes cannot take."""
+
+
 class FlagError(EdgeTwinError):
     """A flag that states what it must not, such as a grade without the version of its criteria."""
 
 
+class KineticsError(EdgeTwinError):
+    """A series from which no growth can be computed."""
+
+
 class LifeError(EdgeTwinError):
     """An act on a flag that its life cycle refuses, such as a snooze of what needs a call now."""
+
+
+class SurveyError(EdgeTwinError):
+    """A questionnaire, its content pack or its answers, that cannot be used."""
 
 
 class WordingError(EdgeTwinError):
@@ -76,7 +100,3 @@ class LedgerError(EdgeTwinError):
 
 class TrustError(EdgeTwinError):
     """A grant of trust that does not count."""
-
-
-class DetectionError(EdgeTwinError):
-    """Days, settings or a saved state that the detector of changes cannot take."""

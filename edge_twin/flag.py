@@ -56,6 +56,7 @@ class FlagKind(StrEnum):
     SYMPTOM_WORSENING = "patient_reported_worsening"
     SYMPTOM_RELAPSE = "symptom_based_relapse_rule"
     BIOMARKER_RISE = "biomarker_rise"
+    IMAGING_PROGRESSION = "imaging_progression"
     DATA_QUALITY = "data_quality"
     RUNTIME_STOPPED = "runtime_stopped"
 

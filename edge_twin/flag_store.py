@@ -38,7 +38,7 @@ _REST = tuple(field.name for field in fields(Life) if field.name not in _COLUMNS
 
 
 def add_flag_life(database: Database) -> None:
-    """The second schema: keys, states and versions of flags, their events, and the runtime's heartbeat.
+    """Keys, states and versions of flags, their events, and the runtime's heartbeat.
 
     A flag of the first schema keeps its number; its urgency is put in today's words, and its sentences become
     messages of one argument. It counts as handed over exactly as far as it was.
@@ -47,13 +47,13 @@ def add_flag_life(database: Database) -> None:
         database.execute(f"ALTER TABLE flags ADD COLUMN {column}")
     for column in ("peak_held_us INTEGER", "rest TEXT NOT NULL DEFAULT '{}'"):
         database.execute(f"ALTER TABLE flags ADD COLUMN {column}")
-    for statement in _SECOND_SCHEMA:
+    for statement in _STATEMENTS:
         database.execute(statement)
     for row in list(database.query("SELECT * FROM flags ORDER BY id")):
         _carry_over(database, row)
 
 
-_SECOND_SCHEMA = (
+_STATEMENTS = (
     "CREATE INDEX flags_by_key ON flags(key, id)",
     """CREATE TABLE flag_events(
         n INTEGER PRIMARY KEY, flag INTEGER NOT NULL, key TEXT NOT NULL, act TEXT NOT NULL, at_us INTEGER NOT NULL,

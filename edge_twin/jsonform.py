@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from edge_twin.contract import Forecast, Posterior, TwinOutput
+from edge_twin.features import Feature
 from edge_twin.flag import Flag
 from edge_twin.observation import Waveform
 from edge_twin.wording import Message, english
@@ -53,6 +54,14 @@ def canonical(value: Any) -> bytes:  # noqa: ANN401 - see plain()
     """JSON bytes with sorted keys and no spare space: equal values give equal bytes."""
     text = json.dumps(plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return text.encode()
+
+
+def _feature_form(feature: Feature) -> dict[str, Any]:
+    """A feature as JSON values; a first version does not say that it is one."""
+    form = {field.name: plain(getattr(feature, field.name)) for field in fields(feature)}
+    if feature.version == 1:
+        del form["version"], form["corrected"]
+    return form
 
 
 def output_form(output: TwinOutput) -> dict[str, Any]:
@@ -117,6 +126,7 @@ _CONVERTERS: tuple[tuple[Any, Any], ...] = (
     ((bool, str, type(None)), lambda value: value),
     ((float, np.floating), rounded),
     ((int, np.integer), int),
+    (Feature, _feature_form),
     (datetime, time_text),
     (Flag, flag_form),
     (Message, message_form),

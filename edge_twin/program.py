@@ -29,7 +29,7 @@ class Threshold:
 
     Attributes:
         value: the number, in the unit that its name ends with.
-        mark: ``P`` published, ``S`` checked in the source, ``C`` chosen here, ``A`` assumed.
+        mark: ``P`` published, ``S`` checked in the source, ``C`` chosen here, ``A`` assumed, ``U`` unverified.
         source: paper, guideline section, or the reason for the choice.
     """
 
@@ -357,6 +357,21 @@ def _all_thresholds(document: dict[str, Any]) -> dict[str, dict[str, Threshold]]
                 raise ValueError(f"table {name} stands twice")
             tables[name] = _thresholds(rows)
     return tables
+
+
+def load_rule_pack(name: str) -> tuple[int, dict[str, dict[str, Threshold]]]:
+    """Version and tables of a rule pack that no program has to name.
+
+    Raises:
+        ProgramError: ``not_found`` or ``malformed``.
+    """
+    try:
+        document = _rule_pack(name)
+        return int(document["version"]), {table: _thresholds(rows) for table, rows in _tables(document)}
+    except OSError as error:
+        raise ProgramError(f"no rule pack {name!r}", reason="not_found") from error
+    except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
+        raise ProgramError(f"rule pack {name} is malformed: {error}", reason="malformed") from error
 
 
 def _tables(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:

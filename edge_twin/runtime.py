@@ -9,29 +9,35 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Protocol, runtime_checkable
 from zoneinfo import ZoneInfo
 
 from edge_twin import codes
+from edge_twin.background import is_prompt, read_background
+from edge_twin.care import CareContext
 from edge_twin.contract import Dose, Model, Posterior, TwinInput, TwinOutput
 from edge_twin.deadman import Heartbeat, check
 from edge_twin.errors import EdgeTwinError, LifeError, StoreError
-from edge_twin.features import Feature
+from edge_twin.features import LOOK_BACK, TREND_INPUTS, Feature
 from edge_twin.features.calendar import day_bounds, local_date
+from edge_twin.features.day import MOTION, NOON, dates_touched
+from edge_twin.features.heart_stream import STREAMED
+from edge_twin.features.windows import WINDOW_NAMES
 from edge_twin.flag import Flag
 from edge_twin.flags.alarm_rules import alarm_rules
 from edge_twin.flags.life import Life, Lives, Step
 from edge_twin.flags.lifecycle import deliver, follow, tick
 from edge_twin.jsonform import output_form
-from edge_twin.observation import DeviceEvent, DeviceEventKind, Observation, Waveform
+from edge_twin.observation import CORRECTED, DeviceEvent, DeviceEventKind, Observation, Waveform
 from edge_twin.program import Program
 from edge_twin.store import Store
+from edge_twin.streaming import Streams
 from edge_twin.trust import SiteTrust
 from edge_twin.trusting import Bookkeeper
-from edge_twin.twin import advance
+from edge_twin.twin import LARGEST_LEAD, advance
 
 log = logging.getLogger(__name__)
 
@@ -40,11 +46,9 @@ QUEUE_SIZE = 4096  # about an hour of beats from one strap
 BATCH_SIZE = 512  # one durable commit costs as much as some hundred rows
 RESTART_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)  # the last one repeats
 FEATURE_MEMORY = timedelta(days=90)  # baselines look back a month; the rest stays in the store
+WINDOW_MEMORY = timedelta(days=2)  # a step looks at the newest windows of beats only
 SETTLING = timedelta(minutes=2)  # a window of beats may still grow for a pause of one minute
 TICK = timedelta(minutes=15)  # the longest time without a step while the clock moves
-
-# These call for an answer at once; beats are distilled with the next step.
-_PROMPT = frozenset((codes.NEUTROPHILS, codes.LEUKOCYTES, codes.BODY_TEMPERATURE))
 
 
 class Source(Protocol):
@@ -98,6 +102,7 @@ class Plan:
         doses: what was or will be given; the step uses those before now.
         seed, members: of the ensemble.
         further_models: for drugs that ``model`` does not know, in order of preference.
+        care: what the clinic knows about the patient that rules need.
         trust: what the site settles about trust; without it what a model says is recorded and shown to nobody.
     """
 
@@ -108,6 +113,7 @@ class Plan:
     seed: int = 1
     members: int | None = None
     further_models: tuple[Model, ...] = ()
+    care: CareContext = field(default_factory=CareContext)
     trust: SiteTrust = field(default_factory=SiteTrust)
 
 
@@ -153,7 +159,8 @@ class Runtime:
         self._queue: asyncio.Queue[Observation | DeviceEvent] = asyncio.Queue(QUEUE_SIZE)
         self._waveforms: Counter[str] = Counter()  # seen and not yet noted in the store
         self._stepping = asyncio.Lock()
-        self._touched: set[datetime] = set()  # starts of local days with readings not yet distilled
+        self._touched: set[date] = set()  # local days with readings not yet distilled
+        self._streams = Streams(store, self._zone, LARGEST_LEAD)
 
     async def run(self) -> None:
         """Run until every source has ended and everything they gave was worked on."""
@@ -163,6 +170,7 @@ class Runtime:
         pumps = [asyncio.create_task(self._pump(source)) for source in self._sources]
         try:
             await _all_done(pumps, consumer)
+            await self._put(self._streams.open_minutes())
             await _all_done([asyncio.create_task(self._queue.join())], consumer)
             await self._step()
         finally:
@@ -174,13 +182,21 @@ class Runtime:
 
     async def _resume(self) -> None:
         """After a restart: work on what had been stored but perhaps not distilled, and say how long nobody looked."""
-        self._started = self._clock()
+        now = self._started = self._clock()
         heartbeat = self.store.flags.heartbeat()
-        self._outage = check(heartbeat, self._started, self._zone, self._alarms) if heartbeat else None
-        stored = self.store.observations(since=self._clock() - timedelta(days=2))
-        self._touched |= {self._day_of(o) for o in stored}
-        if stored:
+        self._outage = check(heartbeat, now, self._zone, self._alarms) if heartbeat else None
+        self._touched |= set(self._stored_days(now))
+        self._streams.start(now, self._touched)
+        if self._touched:
             await self._step()
+
+    def _stored_days(self, now: datetime) -> Iterator[date]:
+        """The local days with a reading, from two days before ``now`` on."""
+        moment: datetime | None = now - timedelta(days=2)
+        while moment and (moment := self.store.first_time(moment)):
+            day = local_date(moment, self._zone)
+            yield day
+            moment = day_bounds(day, self._zone)[1]
 
     async def _pump(self, source: Source) -> None:
         failures = 0
@@ -199,12 +215,20 @@ class Runtime:
             failures += 1
 
     async def _take(self, item: Item) -> None:
-        """Queue what is kept; waveforms are counted and let go: a day of one ECG lead is eleven million samples."""
+        """Queue what is kept. Waveforms are not: a day of one ECG lead is eleven million samples.
+
+        They are counted, and acceleration goes through its stream, of which the minutes are kept.
+        """
         if isinstance(item, Waveform):
             self._waveforms[f"waveforms_{item.code.name}"] += 1
             self._waveforms[f"samples_{item.code.name}"] += len(item.samples)
+            await self._put(self._streams.minutes_of(item))
             return
         await self._queue.put(item)
+
+    async def _put(self, minutes: Sequence[Observation]) -> None:
+        for minute in minutes:
+            await self._queue.put(minute)
 
     async def _consume(self) -> None:
         while True:
@@ -246,13 +270,18 @@ class Runtime:
                 self.store.count(f"event_{event.kind}")
             self._note_waveforms()
             self._compare(new)
+            self._streams.absorb(new, self._clock())
             self._book.came(new, self._clock())
-        self._touched |= {self._day_of(o) for o in new}
-        return any(o.code in _PROMPT for o in new) or self._is_new_day(new)
+        self._touched |= self._days_touched(new)
+        return any(is_prompt(o, self._since_last()) for o in new) or self._is_new_day(new)
+
+    def _since_last(self) -> timedelta:
+        """Time since the last step; the longest there is before the first."""
+        return timedelta.max if self.last is None else self._clock() - self.last.now
 
     def _note_waveforms(self) -> None:
         counted, self._waveforms = self._waveforms, Counter()
-        for name, number in counted.items():
+        for name, number in (*counted.items(), *self._streams.counted()):
             self.store.count(name, number)
 
     def _compare(self, new: Sequence[Observation]) -> None:
@@ -269,15 +298,22 @@ class Runtime:
             return bool(new)
         return local_date(self._clock(), self._zone) != local_date(self.last.now, self._zone)
 
-    def _day_of(self, observation: Observation) -> datetime:
-        return day_bounds(local_date(observation.time, self._zone), self._zone)[0]
+    def _days_touched(self, new: Sequence[Observation]) -> set[date]:
+        """Local days whose features these readings may change; an amended result also changes that of the first one."""
+        days = {day for reading in new for day in dates_touched(reading, self._zone)}
+        for reading in new:
+            if "record" in reading.attributes and reading.attributes.get("status") in CORRECTED:
+                days |= {local_date(o.time, self._zone) for o in self.store.observations(code=reading.code)}
+        return days
 
     async def _step(self) -> None:
         """Take the pure step on a worker thread and keep what it says."""
         async with self._stepping:
             touched, self._touched = self._touched, set()
             try:
-                given = self._input(self._clock(), touched)
+                now = self._clock()
+                self._streams.settle(now)
+                given = self._input(now, touched)
                 output = await asyncio.to_thread(advance, given)
                 self._keep(given, output)
             except BaseException:
@@ -288,36 +324,52 @@ class Runtime:
             if self._stepped:
                 self._stepped(output)
 
-    def _today(self, now: datetime) -> datetime:
-        return day_bounds(local_date(now, self._zone), self._zone)[0]
-
-    def _input(self, now: datetime, touched: set[datetime]) -> TwinInput:
+    def _input(self, now: datetime, touched: set[date]) -> TwinInput:
         plan = self.plan
-        days = sorted(touched | {self._today(now)})
-        readings = [o for day in days for o in self._day_readings(day)]
+        today = local_date(now, self._zone)
+        days = frozenset(day for day in touched | {today} if day <= today)
+        # Readings of days to come make no feature, but the step says that there are some.
+        readings = [o for day in touched | days for o in self._day_readings(day)]
         readings += self.store.observations(code=plan.program.count.code)
         readings += self.store.observations(since=now - timedelta(days=2), code=codes.BODY_TEMPERATURE)
+        readings += self._streams.to_look_at(now)
         return TwinInput(
             now=now,
             time_zone=plan.time_zone,
             program=plan.program,
             model=plan.model,
             observations=tuple(readings),
-            features=self.store.features(since=now - FEATURE_MEMORY),
+            features=self._remembered(now),
             doses=plan.doses,
             coverage=self.store.coverage(),
             seed=plan.seed,
             members=plan.members,
             further_models=plan.further_models,
+            care=plan.care,
+            background=read_background(self.store, now, day_bounds(today, self._zone)[0]),
+            days=days,
+            distilled=STREAMED,
         )
 
-    def _day_readings(self, start: datetime) -> tuple[Observation, ...]:
-        day = local_date(start, self._zone)
-        return self.store.observations(since=start, until=day_bounds(day, self._zone)[1])
+    def _remembered(self, now: datetime) -> tuple[Feature, ...]:
+        """Nights and days of three months, but windows of the last days alone: there are a thousand of those a day.
+
+        Of older days what trends look back on.
+        """
+        recent = now - FEATURE_MEMORY
+        older = self.store.features(recent - LOOK_BACK, until=recent, names=TREND_INPUTS)
+        lasting = self.store.features(recent, without=WINDOW_NAMES)
+        return older + lasting + self.store.features(now - WINDOW_MEMORY, names=WINDOW_NAMES)
+
+    def _day_readings(self, day: date) -> tuple[Observation, ...]:
+        """Every reading of a local day but those that are streamed, and the motion of the evening before."""
+        start, end = day_bounds(day, self._zone)
+        evening = [o for code in MOTION for o in self.store.observations(since=start - NOON, until=start, code=code)]
+        return (*evening, *self.store.observations(since=start, until=end, without=STREAMED))
 
     def _keep(self, given: TwinInput, output: TwinOutput) -> None:
         with self.store.transaction():
-            self.store.put_features(set(output.features) - set(given.features))
+            self.store.put_features(set(output.features) - set(given.features), output.now)
             self.store.put_forecast(output.now, {**output_form(output), "features": []})
             self._confirm(output.now)
             self._book.record(given, output)

@@ -21,11 +21,12 @@ from edge_twin import codes
 from edge_twin.contract import Coverage
 from edge_twin.errors import StoreError
 from edge_twin.features import Feature
+from edge_twin.features.late import is_correction
 from edge_twin.flag_store import FlagStore, add_flag_life
 from edge_twin.jsonform import plain
 from edge_twin.ledger_store import LedgerStore, add_ledger
 from edge_twin.observation import DeviceEvent, Observation, Origin, Quality, observe
-from edge_twin.store_times import from_us, to_us
+from edge_twin.store_times import from_us, maybe_time, to_us
 
 migrations = Migrations("edge_twin")
 
@@ -58,18 +59,30 @@ def m001_first_schema(database: Database) -> None:
 
 
 @migrations()
-def m002_flag_life(database: Database) -> None:
+def m002_corrected_features(database: Database) -> None:
+    """When a settled feature was last corrected, and the numbers that corrections replaced."""
+    database.executescript("""
+        ALTER TABLE features ADD COLUMN corrected_us INTEGER;
+        CREATE TABLE superseded_features(
+            name TEXT NOT NULL, start_us INTEGER NOT NULL, version INTEGER NOT NULL, value REAL,
+            count INTEGER NOT NULL, valid_share REAL NOT NULL, reason TEXT NOT NULL, replaced_us INTEGER NOT NULL,
+            PRIMARY KEY(name, start_us, version)) WITHOUT ROWID;
+    """)
+
+
+@migrations()
+def m003_flag_life(database: Database) -> None:
     """Keys, states, versions and events of flags, and the runtime's heartbeat."""
     add_flag_life(database)
 
 
 @migrations()
-def m003_ledger(database: Database) -> None:
+def m004_ledger(database: Database) -> None:
     """The hash chain of promises and outcomes."""
     add_ledger(database)
 
 
-KNOWN_MIGRATIONS = frozenset(("m001_first_schema", "m002_flag_life", "m003_ledger"))
+KNOWN_MIGRATIONS = frozenset(("m001_first_schema", "m002_corrected_features", "m003_flag_life", "m004_ledger"))
 
 
 class Store:
@@ -155,19 +168,35 @@ class Store:
         return self.database.execute(sql, row).rowcount == 1
 
     def observations(
-        self, *, since: datetime | None = None, until: datetime | None = None, code: codes.Code | None = None
+        self,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        code: codes.Code | None = None,
+        without: Iterable[codes.Code] = (),
     ) -> tuple[Observation, ...]:
-        """Readings with ``since <= time < until``, oldest first; all codes when ``code`` is None."""
+        """Readings with ``since <= time < until``, oldest first; all codes but ``without`` when ``code`` is None."""
         low = to_us(since) if since else -(2**62)
         high = to_us(until) if until else 2**62
-        names = (code.name,) if code else codes.names()
-        found: list[Observation] = []
-        for name in names:
-            sql = (
-                "SELECT * FROM observations WHERE code = ? AND time_us >= ? AND time_us < ? ORDER BY time_us, sequence"
-            )
-            found += [_observation(row) for row in self.database.query(sql, [name, low, high])]
+        left_out = {unwanted.name for unwanted in without}
+        names = (code.name,) if code else tuple(name for name in codes.names() if name not in left_out)
+        marks = ", ".join("?" * len(names))
+        sql = f"SELECT * FROM observations WHERE code IN ({marks}) AND time_us >= ? AND time_us < ?"  # noqa: S608 - only question marks are put in
+        found = [_observation(row) for row in self.database.query(sql, [*names, low, high])]
         return tuple(sorted(found, key=lambda o: (o.time, o.source, o.code.code, o.sequence)))
+
+    def first_observation(
+        self, code: codes.Code, *, since: datetime, until: datetime | None = None
+    ) -> Observation | None:
+        """The oldest reading with ``since <= time < until``, or None."""
+        sql = "SELECT * FROM observations WHERE code = ? AND time_us >= ? AND time_us < ? ORDER BY time_us LIMIT 1"
+        rows = self.database.query(sql, [code.name, to_us(since), to_us(until) if until else 2**62])
+        return next((_observation(row) for row in rows), None)
+
+    def first_time(self, since: datetime) -> datetime | None:
+        """Time of the oldest reading at or after ``since``, of whatever kind; None without one."""
+        found = (self.first_observation(code, since=since) for name in codes.names() if (code := codes.by_name(name)))
+        return min((reading.time for reading in found if reading is not None), default=None)
 
     def observation_span(self) -> tuple[datetime, datetime] | None:
         """Times of the oldest and the newest reading, or None for an empty store."""
@@ -188,26 +217,80 @@ class Store:
 
     # ---- features -----------------------------------------------------------------------------------
 
-    def put_features(self, features: Iterable[Feature]) -> int:
-        """Keep new and changed features; a changed one supersedes its earlier version and is unsent again."""
-        return sum(self._put_feature(feature) for feature in features)
+    def put_features(self, features: Iterable[Feature], at: datetime | None = None) -> int:
+        """Keep new and changed features; a changed one supersedes its earlier version and is unsent again.
 
-    def _put_feature(self, f: Feature) -> bool:
-        row = (f.name, to_us(f.start), to_us(f.end), f.value, f.unit, f.count, f.valid_share, f.reason)
+        Args:
+            features: of any version; the store numbers its own.
+            at: when they were made, aware UTC. A number of a settled period that they replace is kept beside
+                (:meth:`superseded_features`), and its successor says when it was corrected. None tells neither.
+        """
+        return sum(self._put_feature(feature, at) for feature in features)
+
+    def _put_feature(self, f: Feature, at: datetime | None) -> bool:
+        corrected = None if at is None else self._correct(f, at)
+        row = (f.name, to_us(f.start), to_us(f.end), f.value, f.unit, f.count, f.valid_share, f.reason, corrected)
         sql = """
-            INSERT INTO features(name, start_us, end_us, value, unit, count, valid_share, reason)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+            INSERT INTO features(name, start_us, end_us, value, unit, count, valid_share, reason, corrected_us)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
             ON CONFLICT(name, start_us) DO UPDATE SET end_us=excluded.end_us, value=excluded.value, unit=excluded.unit,
                 count=excluded.count, valid_share=excluded.valid_share, reason=excluded.reason,
-                version=version + 1, sent=0
+                version=version + 1, sent=0, corrected_us=coalesce(excluded.corrected_us, corrected_us)
             WHERE (end_us, value, count, valid_share, reason)
                 IS NOT (excluded.end_us, excluded.value, excluded.count, excluded.valid_share, excluded.reason)"""
         return self.database.execute(sql, row).rowcount == 1
 
-    def features(self, since: datetime | None = None) -> tuple[Feature, ...]:
-        """The newest version of every feature that starts at or after ``since``, by start and name."""
-        sql = "SELECT * FROM features WHERE start_us >= ? ORDER BY start_us, name"
-        return tuple(_feature(row) for row in self.database.query(sql, [to_us(since) if since else -(2**62)]))
+    def _correct(self, later: Feature, at: datetime) -> int | None:
+        """Keep what a correction replaces; its time in microseconds, or None when ``later`` corrects nothing."""
+        sql = "SELECT * FROM features WHERE name = ? AND start_us = ?"
+        key = (later.name, to_us(later.start))
+        for row in self.database.query(sql, key):
+            if is_correction(_feature(row), later, at):
+                kept = (*key, row["version"], row["value"], row["count"], row["valid_share"], row["reason"], to_us(at))
+                self.database.execute("INSERT INTO superseded_features VALUES (?, ?, ?, ?, ?, ?, ?, ?)", kept)
+                return to_us(at)
+        return None
+
+    def superseded_features(self) -> list[dict[str, Any]]:
+        """Numbers of settled periods that late or amended data replaced, by start, name and version.
+
+        Each with ``name``, ``start``, ``version``, ``value``, ``count``, ``valid_share``, ``reason`` and ``replaced``.
+        """
+        rows = self.database.query("SELECT * FROM superseded_features ORDER BY start_us, name, version")
+        return [
+            {**row, "start": from_us(row.pop("start_us")), "replaced": from_us(row.pop("replaced_us"))} for row in rows
+        ]
+
+    def features(
+        self,
+        since: datetime | None = None,
+        *,
+        until: datetime | None = None,
+        names: Iterable[str] | None = None,
+        without: Iterable[str] = (),
+    ) -> tuple[Feature, ...]:
+        """The newest version of every feature with ``since <= start < until``, by start and name.
+
+        Args:
+            since: None for all.
+            until: None for all.
+            names: these alone; None for all.
+            without: left out.
+        """
+        chosen = self._feature_names() if names is None else tuple(names)
+        wanted = [name for name in chosen if name not in frozenset(without)]
+        sql = f"""SELECT * FROM features WHERE name IN ({", ".join("?" * len(wanted))}) AND start_us >= ?
+            AND start_us < ? ORDER BY start_us, name"""  # noqa: S608 - only question marks are put in
+        low, high = to_us(since) if since else -(2**62), to_us(until) if until else 2**62
+        return tuple(_feature(row) for row in self.database.query(sql, [*wanted, low, high]))
+
+    def _feature_names(self) -> tuple[str, ...]:
+        """By leaps through the primary key; DISTINCT would read every row."""
+        sql = "SELECT min(name) AS name FROM features WHERE name > ?"
+        found, name = [], ""
+        while (name := next(iter(self.database.query(sql, [name])))["name"]) is not None:
+            found.append(name)
+        return tuple(found)
 
     def unsent_features(self, names: Iterable[str], ended_by: datetime) -> tuple[tuple[Feature, int], ...]:
         """Features whose period is over and whose newest version was not handed to the outbox, with that version."""
@@ -298,4 +381,6 @@ def _feature(row: dict[str, Any]) -> Feature:
         count=row["count"],
         valid_share=row["valid_share"],
         reason=row["reason"],
+        version=row["version"],
+        corrected=maybe_time(row["corrected_us"]),
     )

@@ -17,7 +17,7 @@ from edge_twin.assimilation import DEFAULT, Counts, assimilate
 from edge_twin.contract import Dose, Forecast, Model, Posterior, Refusal, TwinInput, TwinOutput
 from edge_twin.discrepancy import new_occasion
 from edge_twin.exposure import DoseEvent
-from edge_twin.features import distil, in_order, merge
+from edge_twin.features import in_order, renewed
 from edge_twin.flags import Situation, raise_flags
 from edge_twin.forecasting import Span, run_ensemble, summarise, with_discrepancy
 from edge_twin.innovation import innovations
@@ -64,9 +64,11 @@ def advance(given: TwinInput) -> TwinOutput:
     """
     zone = ZoneInfo(given.time_zone)
     admitted = _admit(given)
-    features = merge((f for f in given.features if f.start <= given.now), distil(admitted.observations, zone))
+    known = (feature for feature in given.features if feature.start <= given.now)
+    fresh = (reading for reading in admitted.observations if reading.code not in given.distilled)
+    features = renewed(known, fresh, zone, given.now, given.days)
     learned = _learn(given, admitted)
-    situation = Situation(given, zone, admitted.observations, admitted.doses, features, learned.forecast)
+    situation = Situation(given, zone, _seen(given, admitted), admitted.doses, features, learned.forecast)
     return TwinOutput(
         now=given.now,
         features=features,
@@ -105,6 +107,14 @@ def _admit(given: TwinInput) -> _Admitted:
         Refusal.CONFLICTING_DOSES: conflict,
     }
     return _Admitted(present, doses, frozenset(reason for reason, holds in reasons.items() if holds))
+
+
+def _seen(given: TwinInput, admitted: _Admitted) -> tuple[Observation, ...]:
+    """What rules look at: the admitted readings and those of the background."""
+    if not given.background:
+        return admitted.observations
+    latest = given.now + LARGEST_LEAD
+    return without_superseded(in_order((*admitted.observations, *(o for o in given.background if o.time <= latest))))
 
 
 def _settle(doses: Iterable[Dose], drug: str) -> tuple[tuple[Dose, ...], bool]:

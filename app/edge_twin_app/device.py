@@ -30,6 +30,7 @@ from edge_twin_adapters.ble.source import BleSource
 from edge_twin_adapters.ble.state import SqliteMemory
 from edge_twin_adapters.folder import FolderSource
 from edge_twin_app.errors import AppError
+from edge_twin_app.intake_reader import intake_reader
 from edge_twin_app.models import active_bundle, installed_models, running_model, trusted_keys
 from edge_twin_app.outlet import OutboxOutlet
 from edge_twin_app.settings import Sensor, Settings, SyncSettings
@@ -102,7 +103,12 @@ class Device:
         self._closing.callback(self.store.close)
         self._open_radio()
         self.sensors = {sensor.kind: self._sensor(sensor) for sensor in settings.sensors}
-        self.intake = FolderSource(settings.intake, clock=self._around.clock, poll_seconds=self._around.poll_seconds)
+        self.intake = FolderSource(
+            settings.intake,
+            clock=self._around.clock,
+            poll_seconds=self._around.poll_seconds,
+            read=intake_reader(settings.questionnaire, self._refused_questionnaire),
+        )
         start = self._model_start()
         plan = self._plan(start)
         self._enter_grants(plan)
@@ -114,6 +120,12 @@ class Device:
             outlet=self._outlet(settings.sync) if settings.sync else None,
             stepped=start.stepped,
         )
+
+    def _refused_questionnaire(self, detail: str) -> None:
+        """Keep it in the record that a content pack was refused."""
+        event = DeviceEvent(DeviceEventKind.REFUSED, self._around.clock(), "survey:pack", detail)
+        with self.store.transaction():
+            self.store.add_events([event])
 
     def _open_radio(self) -> None:
         """What the sensors share: one scan, one memory in the store, and the frames if they are kept."""
@@ -160,7 +172,17 @@ class Device:
         model = self._running(bundle) if bundle else None
         further = tuple(filter(None, map(self._further, settings.program.further_bundles)))
         program, doses = settings.program, settings.doses
-        return Plan(settings.time_zone, program, model, doses, settings.seed, settings.members, further, settings.trust)
+        return Plan(
+            settings.time_zone,
+            program,
+            model,
+            doses,
+            settings.seed,
+            settings.members,
+            further,
+            care=settings.care,
+            trust=settings.trust,
+        )
 
     def _enter_grants(self, plan: Plan) -> None:
         """Grants of trust that lie in the site's folder; a refused one is noted and changes nothing."""

@@ -12,7 +12,7 @@ from edge_twin.flag import CtcaeTerm, CtcaeVersion, Evidence
 from edge_twin.flag_reading import read_messages
 from edge_twin.flag_store import FlagStore
 from edge_twin.flags.life import Life
-from edge_twin.observation import Origin
+from edge_twin.observation import Origin, Quality
 from edge_twin.runtime import Outgoing
 from edge_twin_sync.flag_record import MAX_EVIDENCE, FlagStateRecord
 from edge_twin_sync.outbox import Outbox
@@ -57,7 +57,8 @@ class OutboxOutlet:
 
 def _batches(outgoing: Outgoing) -> Iterator[tuple[Stream, Schema, list[Record]]]:
     flags: list[Record] = [flag_record(life) for life in outgoing.flags]
-    features: list[Record] = [_feature(f, v) for f, v in outgoing.features if f.value is not None]
+    # A first number that is none stays here; one that was a number before is called back.
+    features: list[Record] = [_feature(f, v) for f, v in outgoing.features if f.value is not None or v > 1]
     states: list[Record] = [_state(outgoing, outgoing.posterior)] if outgoing.posterior else []
     for stream, schema, records in (
         (Stream.ALERTS, Schema.FLAGS_V2, flags),
@@ -76,6 +77,7 @@ def _feature(feature: Feature, version: int) -> FeatureRecord:
         end=feature.end,
         value=feature.value or 0.0,
         unit=feature.unit,
+        quality=Quality.GOOD if feature.value is not None else Quality.INVALID,
         count=feature.count,
         supersedes=supersedes,
     )

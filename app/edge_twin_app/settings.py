@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from edge_twin.care import CareContext
+from edge_twin.care_form import read_care
 from edge_twin.contract import Dose
 from edge_twin.errors import EdgeTwinError
 from edge_twin.observation import as_utc
@@ -56,6 +58,19 @@ class SyncSettings:
     keyfile: Path | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class QuestionnaireSettings:
+    """The content pack of a questionnaire that the site installed (PRO-CTCAE).
+
+    Attributes:
+        pack: directory or ZIP file.
+        digest: SHA-256 of its manifest, as noted when it was installed.
+    """
+
+    pack: Path
+    digest: str
+
+
 @dataclass(frozen=True)
 class Settings:
     """Settings of one device; paths are absolute once read.
@@ -64,7 +79,7 @@ class Settings:
         time_zone: the patient's IANA zone.
         program: with its limits tightened as the care plan says.
         store: database file.
-        intake: folder in which FHIR files appear.
+        intake: folder in which FHIR files, diary entries and answers of a questionnaire appear.
         sensors: Bluetooth LE sensors.
         doses: given and planned.
         sync: None keeps everything on the device.
@@ -72,6 +87,8 @@ class Settings:
         models: folder of the installed reduced models; the usual one when None.
         trusted: trust store that says whose models count; the usual one when None.
         frames: file in which the raw frames of the sensors are kept for a while; None keeps none.
+        care: what the clinic knows about the patient, table ``care``.
+        questionnaire: None reads no answers of a questionnaire.
         trust: site, clinicians' keys and the highest stage for this patient.
         grants: folder of signed grants of trust; None where there is none.
     """
@@ -88,6 +105,8 @@ class Settings:
     models: Path | None = None
     trusted: Path | None = None
     frames: Path | None = None
+    care: CareContext = field(default_factory=CareContext)
+    questionnaire: QuestionnaireSettings | None = None
     trust: SiteTrust = field(default_factory=SiteTrust)
     grants: Path | None = None
 
@@ -126,9 +145,15 @@ def _settings(document: Mapping[str, Any], base: Path) -> Settings:
         models=base / document["models"] if "models" in document else None,
         trusted=base / document["trusted"] if "trusted" in document else None,
         frames=base / document["frames"] if "frames" in document else None,
+        care=read_care(document.get("care", {})),
+        questionnaire=_questionnaire(document["questionnaire"], base) if "questionnaire" in document else None,
         trust=_trust(document.get("trust", {}), base),
         grants=base / document["trust"].get("grants", "grants") if "trust" in document else None,
     )
+
+
+def _questionnaire(row: Mapping[str, Any], base: Path) -> QuestionnaireSettings:
+    return QuestionnaireSettings(base / row["pack"], str(row["digest"]))
 
 
 def _trust(row: Mapping[str, Any], base: Path) -> SiteTrust:

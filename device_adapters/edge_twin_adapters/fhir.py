@@ -1,4 +1,4 @@
-"""FHIR R4 Observations (blood counts, body temperature, steps): read one by one, and written for virtual senders.
+"""FHIR R4 Observations (laboratory values, vital signs, steps): read one by one, and written for virtual senders.
 
 HL7 FHIR R4 (4.0.1), resources Observation and Bundle. One bad entry never spoils the others; each entry
 that is not used is listed with a reason and its path. Units are never guessed: a value without a UCUM
@@ -17,11 +17,13 @@ from decimal import Context, Decimal, InvalidOperation
 from types import MappingProxyType
 from typing import Any, NoReturn
 
-from edge_twin.codes import BODY_TEMPERATURE, LEUKOCYTES, NEUTROPHILS, STEPS, Code, CodeSystem
+from edge_twin.codes import LEUKOCYTES, NEUTROPHILS, STEPS, Code, CodeSystem
 from edge_twin.errors import ObservationError
-from edge_twin.observation import UPPER_LIMIT_SIGNS, Observation, Origin, Site, as_utc, observe
+from edge_twin.observation import UPPER_LIMIT_SIGNS, Observation, Origin, as_utc, observe
 from edge_twin_adapters.ble.units import fahrenheit_to_celsius
 from edge_twin_adapters.errors import AdapterError, FhirError
+from edge_twin_adapters.fhir_assay import assay_of
+from edge_twin_adapters.fhir_kinds import KINDS, Kind
 
 UCUM = "http://unitsofmeasure.org"
 _CATEGORY = "http://terminology.hl7.org/CodeSystem/observation-category"
@@ -33,8 +35,6 @@ _VALID_STATUS = frozenset({"final", "amended", "corrected"})
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?", re.ASCII)
 
 _ARITHMETIC = Context(prec=34, traps=[])
-_ONE = Decimal(1)
-_PER_MICROLITRE = Decimal("0.001")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,53 +60,6 @@ class Intake:
     refused: tuple[Refusal, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Kind:
-    """How one LOINC code is read.
-
-    Attributes:
-        code: what it becomes.
-        origin: who says it.
-        factors: multiplier to the unit of ``code`` for each accepted UCUM unit; None for °F.
-        site: where a temperature of this code was taken.
-    """
-
-    code: Code
-    origin: Origin
-    factors: Mapping[str, Decimal | None]
-    site: Site | None = None
-
-
-_COUNT_UNITS: Mapping[str, Decimal | None] = MappingProxyType(
-    {
-        "10*9/L": _ONE,
-        "10*3/uL": _ONE,
-        "10*6/L": _PER_MICROLITRE,
-        "/uL": _PER_MICROLITRE,
-        "{cells}/uL": _PER_MICROLITRE,
-        "/mm3": _PER_MICROLITRE,
-    }
-)
-_TEMPERATURE_UNITS: Mapping[str, Decimal | None] = MappingProxyType({"Cel": _ONE, "[degF]": None})
-_STEP_UNITS: Mapping[str, Decimal | None] = MappingProxyType({STEPS.unit: _ONE})
-_NEUTROPHIL_COUNT = _Kind(NEUTROPHILS, Origin.LAB, _COUNT_UNITS)
-_LEUKOCYTE_COUNT = _Kind(LEUKOCYTES, Origin.LAB, _COUNT_UNITS)
-
-_KINDS: Mapping[str, _Kind] = MappingProxyType(
-    {
-        "751-8": _NEUTROPHIL_COUNT,  # in blood by automated count
-        "26499-4": _NEUTROPHIL_COUNT,  # in blood
-        "753-4": _NEUTROPHIL_COUNT,  # in blood by manual count
-        "6690-2": _LEUKOCYTE_COUNT,  # in blood by automated count
-        "26464-8": _LEUKOCYTE_COUNT,  # in blood
-        "804-5": _LEUKOCYTE_COUNT,  # in blood by manual count
-        "8310-5": _Kind(BODY_TEMPERATURE, Origin.CLINICIAN, _TEMPERATURE_UNITS),
-        "8331-1": _Kind(BODY_TEMPERATURE, Origin.CLINICIAN, _TEMPERATURE_UNITS, Site.ORAL),
-        "55423-8": _Kind(STEPS, Origin.DEVICE, _STEP_UNITS),
-    }
-)
-
-
 class _RefusedError(AdapterError):
     """Carries a refusal out of the reading of one entry."""
 
@@ -125,8 +78,8 @@ def read_observations(document: bytes | str | Mapping[str, Any], *, source: str)
     Returns:
         The observations in document order, values exactly as written and converted in decimal
         arithmetic; ``attributes`` hold ``loinc``, ``status``, the resource's ``record`` id where there
-        is one (an amended result repeats it), ``site``, and the ``comparator`` "<" or "<=" of a count,
-        whose value then is a limit. Refusal reasons: ``other_resource``,
+        is one (an amended result repeats it), where stated ``laboratory`` and ``method``, ``site``, and the
+        ``comparator`` "<" or "<=" of a laboratory value, which then is a limit. Refusal reasons: ``other_resource``,
         ``unknown_code``, ``ambiguous_code``, ``not_final``, ``entered_in_error``, ``missing_value``,
         ``not_a_number``, ``comparator``, ``wrong_unit``, ``missing_time``, ``naive_time``,
         ``invalid_time``, ``malformed``.
@@ -191,6 +144,7 @@ def _read_observation(resource: object, path: str, source: str) -> Observation:
         attributes["record"] = record
     if kind.site is not None:
         attributes["site"] = kind.site.value
+    attributes |= assay_of(fields)
     try:
         return observe(kind.code, float(value), time, source=source, origin=kind.origin, attributes=attributes)
     except ObservationError as error:
@@ -203,19 +157,19 @@ def _as_object(value: object, path: str) -> Mapping[str, Any]:
     return value
 
 
-def _read_code(fields: Mapping[str, Any], path: str) -> tuple[str, _Kind]:
+def _read_code(fields: Mapping[str, Any], path: str) -> tuple[str, Kind]:
     """The LOINC code that is understood; further codings (local, SNOMED CT) may stand beside it."""
     path = f"{path}.code"
     codings = _as_object(fields.get("code", {}), path).get("coding", [])
     if not isinstance(codings, list):
         raise _RefusedError("malformed", f"{path}.coding", "a list is expected here")
     known = {
-        coding["code"]: _KINDS[coding["code"]]
+        coding["code"]: KINDS[coding["code"]]
         for coding in codings
         if isinstance(coding, Mapping)
         and coding.get("system") == CodeSystem.LOINC
         and isinstance(coding.get("code"), str)
-        and coding["code"] in _KINDS
+        and coding["code"] in KINDS
     }
     if not known:
         raise _RefusedError("unknown_code", path, "no LOINC code that is understood")
@@ -233,7 +187,7 @@ def _read_status(fields: Mapping[str, Any], path: str) -> str:
     return status
 
 
-def _read_value(fields: Mapping[str, Any], path: str, kind: _Kind) -> Decimal:
+def _read_value(fields: Mapping[str, Any], path: str, kind: Kind) -> Decimal:
     """The value in the unit of ``kind.code``."""
     if fields.get("valueQuantity") is None:
         raise _RefusedError("missing_value", path, "there is no valueQuantity")
@@ -244,12 +198,12 @@ def _read_value(fields: Mapping[str, Any], path: str, kind: _Kind) -> Decimal:
     return _convert(number, _read_factor(quantity, path, kind))
 
 
-def _read_limit(quantity: Mapping[str, Any], path: str, kind: _Kind) -> dict[str, str]:
-    """The comparator of a count below what the laboratory resolves; every other one says too little to be used."""
+def _read_limit(quantity: Mapping[str, Any], path: str, kind: Kind) -> dict[str, str]:
+    """The comparator of a value below what the laboratory resolves; every other one says too little to be used."""
     comparator = quantity.get("comparator")
     if comparator is None:
         return {}
-    if kind.factors is not _COUNT_UNITS or comparator not in UPPER_LIMIT_SIGNS:
+    if kind.origin is not Origin.LAB or comparator not in UPPER_LIMIT_SIGNS:
         detail = f"{comparator!r} before a value gives a limit, not a value"
         raise _RefusedError("comparator", f"{path}.valueQuantity.comparator", detail)
     return {"comparator": str(comparator)}
@@ -262,7 +216,7 @@ def _as_decimal(value: object, path: str) -> Decimal:
     return value if isinstance(value, Decimal) else _number(repr(value))
 
 
-def _read_factor(quantity: Mapping[str, Any], path: str, kind: _Kind) -> Decimal | None:
+def _read_factor(quantity: Mapping[str, Any], path: str, kind: Kind) -> Decimal | None:
     unit = quantity.get("code")
     if quantity.get("system") != UCUM or not isinstance(unit, str) or unit not in kind.factors:
         seen = unit if unit is not None else quantity.get("unit")

@@ -1,4 +1,4 @@
-"""A folder in which laboratory results appear as FHIR files: the simplest interface a hospital has.
+"""A folder in which results appear as files, by default FHIR: the simplest interface a hospital has.
 
 Each ``*.json`` file is read once it is complete; a sender writes to another name and renames. Files are
 left where they are. A refused entry becomes an event that names reason and place, and spoils nothing else.
@@ -13,11 +13,16 @@ from pathlib import Path
 
 from edge_twin.errors import EdgeTwinError
 from edge_twin.observation import DeviceEvent, DeviceEventKind, Observation
-from edge_twin_adapters.fhir import read_observations
+from edge_twin_adapters.fhir import Intake, read_observations
 
 Item = Observation | DeviceEvent
+Reader = Callable[[bytes, str], Intake]
 _Stamp = tuple[str, int, int]  # name, modification time in ns, size: a corrected file is read again
 LARGEST_FILE = 10_000_000  # bytes; a laboratory report is thousands of times smaller
+
+
+def _read_fhir(content: bytes, source: str) -> Intake:
+    return read_observations(content, source=source)
 
 
 class FolderSource:
@@ -28,11 +33,19 @@ class FolderSource:
         clock: time of reception, for events.
         poll_seconds: how often to look.
         name: provenance of the observations, without patient data.
+        read: reader of one file's content, with the provenance; FHIR when None.
     """
 
     def __init__(
-        self, folder: Path, *, clock: Callable[[], datetime], poll_seconds: float = 5.0, name: str = "fhir:intake"
+        self,
+        folder: Path,
+        *,
+        clock: Callable[[], datetime],
+        poll_seconds: float = 5.0,
+        name: str = "fhir:intake",
+        read: Reader | None = None,
     ) -> None:
+        self._read_content = read or _read_fhir
         self.name = name
         self.files_read = 0
         self._folder = folder
@@ -78,7 +91,7 @@ class FolderSource:
             if path.stat().st_size > LARGEST_FILE:
                 yield self._refused("too_large")
                 return
-            intake = read_observations(path.read_bytes(), source=self.name)
+            intake = self._read_content(path.read_bytes(), self.name)
         except EdgeTwinError as error:
             yield self._refused(error.reason)
             return

@@ -51,25 +51,32 @@ class Baseline(NamedTuple):
     def residuals(self, series: Series) -> Vector:
         """Values less what is usual on their days."""
         usual = self.middle + self.weekday[series.days % WEEK]
-        if self.cycle.size:
-            usual = usual + _on_cycle_days(self.cycle, series.cycle_days)
+        usual = usual + _on_cycle_days(self.cycle, series.cycle_days)
         return np.asarray(series.values - usual, dtype=np.float64)
 
 
-def baseline_of(series: Series, settings: StreamSettings) -> Baseline:
-    """The baseline of a window of at least one value."""
-    centre = _middle(series.values)
-    deviations = series.values - centre
-    spread = max(NORMAL_MAD * _middle(np.abs(deviations)), 0.5 * settings.scale_floor)
-    clipped = _within(deviations, settings.clip * spread)
-    cycle = _cycle_offsets(series.cycle_days, clipped, settings)
-    if cycle.size:
-        at = _on_cycle_days(cycle, series.cycle_days)
-        deviations, clipped = deviations - at, clipped - at
-    weekday = _weekday_offsets(series.days % WEEK, clipped, settings.weekday_shrinkage)
-    of_day = weekday[series.days % WEEK]
-    persistence, scale = _persistence(series.days, deviations - of_day, clipped - of_day, settings)
-    return Baseline(centre, weekday, cycle, persistence, scale)
+def baseline_of(window: Series, settings: StreamSettings, cycles: Series | None = None) -> Baseline:
+    """The baseline of a window.
+
+    Args:
+        window: the days that say what is usual now, at least one.
+        settings: of the stream.
+        cycles: the days of this and earlier cycles of treatment, from which the place in the cycle is learned;
+            None without such a treatment.
+    """
+    offsets = np.empty(0) if cycles is None else _cycle_offsets(cycles, settings)
+    values = window.values - _on_cycle_days(offsets, window.cycle_days)
+    centre = _middle(values)
+    deviations = values - centre
+    clipped = _within(deviations, settings.clip * _spread(deviations, settings))
+    weekday = _weekday_offsets(window.days % WEEK, clipped, settings.weekday_shrinkage)
+    of_day = weekday[window.days % WEEK]
+    persistence, scale = _persistence(window.days, deviations - of_day, clipped - of_day, settings)
+    return Baseline(centre, weekday, offsets, persistence, scale)
+
+
+def _spread(deviations: Vector, settings: StreamSettings) -> float:
+    return max(NORMAL_MAD * _middle(np.abs(deviations)), 0.5 * settings.scale_floor)
 
 
 def _middle(values: Vector) -> float:
@@ -89,21 +96,24 @@ def _weekday_offsets(weekdays: Days, clipped: Vector, shrinkage: float) -> Vecto
     return np.asarray(offsets - float(offsets @ counts) / len(weekdays), dtype=np.float64)
 
 
-def _cycle_offsets(cycle_days: Days, clipped: Vector, settings: StreamSettings) -> Vector:
-    """Mean deviation around each cycle day in earlier cycles (the day before and after count too), shrunk to none."""
-    known = cycle_days >= 0
+def _cycle_offsets(cycles: Series, settings: StreamSettings) -> Vector:
+    """Mean deviation around each cycle day (the day before and after count too), shrunk to none, and a last 0."""
+    known = cycles.cycle_days >= 0
     if not known.any():
         return np.empty(0)
-    counts = np.bincount(cycle_days[known], minlength=3).astype(np.float64)
-    sums = np.bincount(cycle_days[known], weights=clipped[known], minlength=3)
+    deviations = cycles.values - _middle(cycles.values)
+    clipped = _within(deviations, settings.cycle_clip * _spread(deviations, settings))[known]
+    days = cycles.cycle_days[known]
+    counts = np.bincount(days, minlength=3).astype(np.float64)
+    sums = np.bincount(days, weights=clipped, minlength=3)
     near = np.ones(3)
     offsets = np.convolve(sums, near, "same") / (np.convolve(counts, near, "same") + settings.cycle_shrinkage)
     return np.append(offsets, 0.0)
 
 
-def _on_cycle_days(offsets: Vector, cycle_days: Days) -> Vector:
-    """Offset of each day; the last one, 0, where the cycle day is unknown or was never seen."""
-    return offsets[np.minimum(cycle_days, offsets.size - 1)]
+def _on_cycle_days(offsets: Vector, cycle_days: Days) -> Vector | float:
+    """Offset of each day; 0 where the cycle day is unknown or was never seen, or without offsets."""
+    return offsets[np.minimum(cycle_days, offsets.size - 1)] if offsets.size else 0.0
 
 
 def _persistence(days: Days, residuals: Vector, clipped: Vector, settings: StreamSettings) -> tuple[float, float]:
@@ -124,7 +134,7 @@ def _persistence(days: Days, residuals: Vector, clipped: Vector, settings: Strea
 def _scale(unexplained: Vector, settings: StreamSettings) -> float:
     """Winsorised standard deviation about 0, shrunk to the usual one and not below the floor."""
     count = len(unexplained)
-    spread = max(NORMAL_MAD * _middle(np.abs(unexplained)), 0.5 * settings.scale_floor) if count else 0.0
+    spread = _spread(unexplained, settings) if count else 0.0
     squares = np.minimum(unexplained * unexplained, (WINSOR * spread) ** 2)
     prior = settings.scale_days * settings.usual_scale**2
     variance = (float(squares.sum()) / WINSOR_VARIANCE + prior) / (count + settings.scale_days)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_twin.detection import settings as shipped_settings
-from edge_twin.detection.baseline import baseline_of
+from edge_twin.detection.baseline import Series, baseline_of
+from edge_twin.detection.form import log_form, log_of
 from edge_twin.detection.fusion import OWN_HISTORY, Fusion
 from edge_twin.detection.log import PersonLog, StreamLog
 from edge_twin.detection.onset import ResponseKernel
@@ -39,6 +40,25 @@ class Detector:
     def shipped(cls) -> Self:
         """A detector with the shipped settings, for a person of whom nothing is known yet."""
         return cls(shipped_settings.shipped())
+
+    def to_form(self) -> dict[str, Any]:
+        """The state as JSON values, versioned."""
+        return log_form(self.log, self.settings.version)
+
+    @classmethod
+    def from_form(cls, form: Any, settings: Settings | None = None) -> Self:  # noqa: ANN401 - anything may be read from a file
+        """A detector that goes on where ``to_form`` stopped.
+
+        Args:
+            form: what ``to_form`` gave, perhaps through JSON.
+            settings: those that the state was made under; the shipped ones when None.
+
+        Raises:
+            DetectionError: ``bad_state`` or ``other_settings``.
+        """
+        detector = cls(settings or shipped_settings.shipped())
+        detector.log = log_of(form, tuple(detector.log.streams), detector.settings.version)
+        return detector
 
     def update(self, record: DayRecord) -> DayScore:
         """Take one day and answer for it.
@@ -77,7 +97,8 @@ class Detector:
     def keep_days(self) -> int:
         """How many days back a record can still change an answer."""
         onset = self.settings.onset
-        return max(onset.window_days + onset.lag_days, onset.memory_days, self.settings.person.history_days)
+        days = max(onset.window_days, onset.cycle_window_days) + onset.lag_days
+        return max(days, onset.memory_days, self.settings.person.history_days)
 
     def _usable(self, record: DayRecord) -> tuple[dict[str, float], dict[str, Dropped]]:
         """Transformed values that can be used, and why each other one was dropped."""
@@ -117,15 +138,23 @@ class Detector:
         return {name: ratios for name, ratios in found.items() if ratios is not None}
 
     def _log_ratios(self, name: str, day: int) -> Vector | None:
-        onset, log, cycle_days = self.settings.onset, self.log.streams[name], self.log.cycle_days
-        newest = day - onset.lag_days
-        window = log.between(newest - onset.window_days + 1, newest, cycle_days)
-        unfrozen = self.log.without(window, onset.freeze_days)
-        window = unfrozen if len(unfrozen.days) >= onset.least_values else window
-        if len(window.days) < onset.least_values:
+        log, cycle_days = self.log.streams[name], self.log.cycle_days
+        window = self._window(name, day)
+        if len(window.days) < self.settings.onset.least_values:
             return None
-        recent = log.between(day - onset.memory_days + 1, day, cycle_days)
-        return self._kernels[name].log_ratios(recent, baseline_of(window, self._streams[name]), day)
+        newest = day - self.settings.onset.lag_days
+        first = newest - self.settings.onset.cycle_window_days
+        cycles = log.between(first + 1, newest, cycle_days) if cycle_days else None
+        recent = log.between(day - self.settings.onset.memory_days + 1, day, cycle_days)
+        return self._kernels[name].log_ratios(recent, baseline_of(window, self._streams[name], cycles), day)
+
+    def _window(self, name: str, day: int) -> Series:
+        """The days of the baseline; those of an alert stay out as long as enough others are left."""
+        onset, log = self.settings.onset, self.log
+        newest = day - onset.lag_days
+        window = log.streams[name].between(newest - onset.window_days + 1, newest, log.cycle_days)
+        unfrozen = log.without(window, onset.freeze_days)
+        return unfrozen if len(unfrozen.days) >= onset.least_values else window
 
     def _alerts(self, day: int, score: float) -> bool:
         alert = self.settings.alert

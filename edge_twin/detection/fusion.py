@@ -1,9 +1,8 @@
 """Streams summed on the axis of onset days, and what the sum says.
 
-The score is ln of "an illness begins within a few days before or after today" against "nothing, or one that
-began longer ago": with ratios L(s) summed over the streams, mean of exp L over the candidate days around
-today, over a mixture of 1 and the mean over the older ones. An excursion that lasts therefore loses its score
-by itself instead of alerting again and again.
+The score is ln of the mean, over the candidate days of onset around today, of exp(sum of the streams'
+log-likelihood ratios), less how high this person's scores usually are. The candidates reach only a few days
+back, so an excursion that lasts loses its score by itself instead of alerting again and again.
 """
 
 from __future__ import annotations
@@ -32,12 +31,6 @@ class Fusion:
     """
 
     def __init__(self, settings: Settings) -> None:
-        onset = settings.onset
-        recent = onset.onset_back_days + onset.onset_ahead_days + 1
-        self._first_recent = onset.onset_older_days - onset.onset_back_days
-        self._share = 1.0 / recent
-        self._older = onset.older_weight / self._first_recent
-        self._nothing = 1.0 - onset.older_weight
         self._person, self._probability = settings.person, settings.probability
 
     def contributions(self, ratios: Mapping[str, Vector]) -> dict[str, float]:
@@ -53,9 +46,7 @@ class Fusion:
     def fused(self, sums: Matrix) -> Vector:
         """[sets] score of each row of summed ratios [sets, candidate days]; 0 for a row of zeros."""
         likelihoods = np.exp(np.minimum(sums, _LARGEST_LOG_RATIO))
-        recent = likelihoods[:, self._first_recent :].sum(axis=1) * self._share
-        older = likelihoods[:, : self._first_recent].sum(axis=1) * self._older + self._nothing
-        return np.asarray(np.log(recent / older), dtype=np.float64)
+        return np.asarray(np.log(likelihoods.mean(axis=1)), dtype=np.float64)
 
     def own_level(self, scores: Mapping[int, float], day: int) -> float:
         """How far this person's usual high scores lie above those of most people, shrunk to 0.

@@ -20,7 +20,7 @@ Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
 _LARGEST_LOG_RATIO = 60.0  # keeps the exponential finite; evidence beyond it changes nothing
-_LARGEST_RESIDUAL = 50.0  # scales; a larger one says no more than this
+_LARGEST_RESIDUAL = 7.0  # scales; a larger one says no more than this, and no less
 _LARGEST_CARRY = 6.0  # scales that one day may carry into the next
 
 
@@ -85,7 +85,12 @@ class ResponseKernel:
 
         A product of ``memory_days`` factors stays finite because residuals are bounded before.
         """
-        return np.asarray(np.log((1.0 + standardised * standardised * self._per_freedom).prod(axis=-2 if standardised.ndim > 1 else -1)), dtype=np.float64)
+        return np.asarray(
+            np.log(
+                (1.0 + standardised * standardised * self._per_freedom).prod(axis=-2 if standardised.ndim > 1 else -1)
+            ),
+            dtype=np.float64,
+        )
 
 
 def _response_table(response: tuple[float, ...], ages: int) -> Matrix:
@@ -98,7 +103,7 @@ def _response_table(response: tuple[float, ...], ages: int) -> Matrix:
 
 def _lead_table(stream: StreamSettings, onset: FilterSettings, ages: int) -> tuple[Matrix, Vector]:
     """[onset, age of the start] and [onset]: weights of starts already seen, and of those still to come."""
-    onsets = np.arange(-onset.onset_older_days, onset.onset_ahead_days + 1)
+    onsets = np.arange(-onset.onset_back_days, onset.onset_ahead_days + 1)
     mixing, unseen = np.zeros((len(onsets), ages)), np.zeros(len(onsets))
     for lead, weight in zip(stream.leads, stream.lead_weights, strict=True):
         start_ages = (int(lead) - onsets).astype(int)

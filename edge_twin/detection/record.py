@@ -74,7 +74,8 @@ def judged(value: float, low: float, high: float) -> Dropped | None:
 
     Args:
         value: any number.
-        low, high: the plausible range, ends included.
+        low: lower end of the plausible range, included.
+        high: upper end, included.
     """
     if not math.isfinite(value):
         return Dropped.NOT_A_NUMBER

@@ -36,6 +36,7 @@ class StreamSettings:
     clip: float
     weekday_shrinkage: float
     cycle_shrinkage: float
+    cycle_clip: float
     degrees_of_freedom: float
     unit_exponent: float
     amplitudes: Numbers
@@ -55,9 +56,8 @@ class FilterSettings:
     memory_days: int
     onset_back_days: int
     onset_ahead_days: int
-    onset_older_days: int
-    older_weight: float
     freeze_days: int
+    cycle_window_days: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,7 @@ class AlertSettings:
     threshold: float
     refractory_days: int
     warm_up_days: int
+    stands_days: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ class ProbabilitySettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything that decides a score."""
+    """Everything that decides a score; ``threshold_origin`` is the mark and source of the alert's threshold."""
 
     version: int
     streams: tuple[StreamSettings, ...]
@@ -103,6 +104,7 @@ class Settings:
     person: PersonSettings
     alert: AlertSettings
     probability: ProbabilitySettings
+    threshold_origin: tuple[str, str]
 
 
 @lru_cache(maxsize=1)
@@ -129,6 +131,7 @@ def read(text: str) -> Settings:
             person=PersonSettings(**_values(table["person"])),
             alert=AlertSettings(**_values(table["alert"])),
             probability=ProbabilitySettings(**_values(table["probability"])),
+            threshold_origin=(table["alert"]["threshold"]["mark"], table["alert"]["threshold"]["source"]),
         )
     except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
         raise DetectionError(f"settings that cannot be read: {error!r}", reason="bad_settings") from error

@@ -6,14 +6,12 @@ from edge_twin.features.distil import (
     DAY_STEPS,
     DAY_SYSTOLIC,
     DAY_TEMPERATURE,
-    NIGHT_HEART_RATE,
-    WINDOW_HEART_RATE,
-    WINDOW_RMSSD,
     distil,
     in_order,
-    merge,
 )
 from edge_twin.features.feature import Feature
+from edge_twin.features.late import merge, renewed
+from edge_twin.features.names import LOOK_BACK, NIGHT_HEART_RATE, TREND_INPUTS, WINDOW_HEART_RATE, WINDOW_RMSSD
 
 __all__ = [
     "DAY_DIASTOLIC",
@@ -21,11 +19,14 @@ __all__ = [
     "DAY_STEPS",
     "DAY_SYSTOLIC",
     "DAY_TEMPERATURE",
+    "LOOK_BACK",
     "NIGHT_HEART_RATE",
+    "TREND_INPUTS",
     "WINDOW_HEART_RATE",
     "WINDOW_RMSSD",
     "Feature",
     "distil",
     "in_order",
     "merge",
+    "renewed",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 
@@ -19,6 +19,9 @@ class Feature:
         count: how many observations of the period were used.
         valid_share: share of the period's observations that were usable, 0 to 1.
         reason: why there is no value, as a snake_case word; empty with a value.
+        version: 1 for the first number about this period, one more for each that replaced it.
+        corrected: when a number of a period that had already settled was last replaced (late or amended data),
+            aware UTC; None when that never happened. Neither plays a part in comparisons.
     """
 
     name: str
@@ -29,6 +32,13 @@ class Feature:
     count: int
     valid_share: float
     reason: str = ""
+    version: int = field(default=1, compare=False)
+    corrected: datetime | None = field(default=None, compare=False)
+
+    @property
+    def supersedes(self) -> str:
+        """The version that this one replaces, as ``name/start/version``; empty for a first version."""
+        return f"{self.name}/{self.start.isoformat()}/{self.version - 1}" if self.version > 1 else ""
 
     @property
     def key(self) -> tuple[str, datetime]:
@@ -44,3 +54,17 @@ def middle(values: Sequence[float]) -> float:
     """
     ordered, half = sorted(values), len(values) // 2
     return ordered[half] if len(ordered) % 2 else 0.5 * (ordered[half - 1] + ordered[half])
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    """The quantile of these values, linear between neighbours as numpy's default.
+
+    Args:
+        values: at least one.
+        share: 0 to 1.
+    """
+    ordered = sorted(values)
+    place = share * (len(ordered) - 1)
+    low = int(place)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (place - low) * (ordered[high] - ordered[low])

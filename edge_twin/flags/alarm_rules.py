@@ -17,6 +17,7 @@ from edge_twin.flag import Bound, FlagKind, Urgency
 from edge_twin.program import RULES_SCHEMA, Program, Threshold
 
 Tables = Mapping[str, Mapping[str, Threshold]]
+LARGEST = 1e6  # minutes of a threshold: almost two years
 _PACK = Path(rules.__file__).with_name("alarms.toml")
 
 
@@ -98,7 +99,7 @@ def alarm_rules(program: Program | None = None) -> AlarmRules:
     if program is None:
         return shipped
     own = {name: {**rows, **program.thresholds.get(name, {})} for name, rows in shipped.tables.items()}
-    return AlarmRules(own, shipped.stronger, shipped.requests, shipped.budgeted)
+    return AlarmRules(_checked(own), shipped.stronger, shipped.requests, shipped.budgeted)
 
 
 @cache
@@ -126,7 +127,16 @@ def _rules(document: Mapping[str, Any]) -> AlarmRules:
     for row in document["supersedes"]:
         for weaker in map(FlagKind, row["weaker"]):
             stronger[weaker] = stronger.get(weaker, frozenset()) | {FlagKind(row["stronger"])}
-    return AlarmRules(tables, stronger, _kinds(document["requests"]), _kinds(document["budgeted"]))
+    return AlarmRules(_checked(tables), stronger, _kinds(document["requests"]), _kinds(document["budgeted"]))
+
+
+def _checked(tables: Tables) -> Tables:
+    """The same tables, each value one that a time or a number can have: a NaN would end the runtime later."""
+    for table, rows in tables.items():
+        for name, row in rows.items():
+            if not 0.0 <= row.value <= LARGEST:
+                raise ProgramError(f"{table}.{name} is {row.value}", reason="malformed")
+    return tables
 
 
 def _thresholds(rows: Mapping[str, Any]) -> dict[str, Threshold]:

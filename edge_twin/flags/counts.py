@@ -21,7 +21,10 @@ def measured_flags(situation: Situation) -> Iterator[Flag]:
     count, rule = situation.fresh_count(), situation.given.program.count
     if count is None or not is_below(count, situation.given.program.low_threshold):
         return
+    from edge_twin.flags.laboratory import said_range  # noqa: PLC0415 - loaded with the first low count
+
     threshold = situation.given.program.low_threshold
+    grade, said_grade = said_range(situation, count)
     said: Values = {
         "label": rule.label,
         "sign": count.limit_sign,
@@ -35,12 +38,13 @@ def measured_flags(situation: Situation) -> Iterator[Flag]:
         origin=Origin.LAB,
         says=Sentences(
             action=(say("counts.measured_action"),),
-            reason=(say("counts.measured", **said),),
-            clinician=(say("counts.measured_clinician", **said, threshold=threshold),),
+            reason=(say("counts.measured", **said), said_grade),
+            clinician=(say("counts.measured_clinician", **said, threshold=threshold), said_grade),
             would_change=(say("counts.measured_would_change"),),
         ),
         evidence=(evidence(count),),
         bound=situation.bound("forecast", rule.threshold_name),
+        ctcae=(grade.as_term,) if grade else (),
     )
 
 

@@ -7,11 +7,14 @@ comparisons take the reading as the device said it: nothing is rounded.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from edge_twin import codes
+from edge_twin.care import MedicineKind
 from edge_twin.flag import Flag, FlagKind, Sentences, Urgency
+from edge_twin.flags import phrases
+from edge_twin.flags.fever_definitions import said_definitions
 from edge_twin.flags.situation import Situation, evidence, is_below, out_of_100
 from edge_twin.observation import Observation, Origin, Site
 from edge_twin.wording import Message, Values, say
@@ -20,6 +23,7 @@ SINGLE = say("fever.single")
 SUSTAINED = say("fever.sustained")
 REPEATED = say("fever.repeated")
 OVERDUE = say("fever.overdue")
+_MASKING = (MedicineKind.ANTIPYRETIC, MedicineKind.STEROID)
 
 
 class _Finding(NamedTuple):
@@ -32,23 +36,25 @@ class _Finding(NamedTuple):
     readings: tuple[Observation, ...]
 
 
+def is_at_risk(situation: Situation) -> bool:
+    """Whether an infection is suspected with every sign: under chemotherapy, or after cell therapy."""
+    span = situation.span("fever", "on_treatment_days")
+    given = (*(dose.time for dose in situation.doses), *situation.care.cell_therapy)
+    return any(timedelta(0) <= situation.now - time <= span for time in given)
+
+
 def fever_flags(situation: Situation) -> Iterator[Flag]:
     """At most one fever flag: urgent, a request to measure again, or a request for an oral reading."""
-    if not _on_treatment(situation):
+    if not is_at_risk(situation):
         return
     oral = [reading for reading in _recent(situation) if reading.site is Site.ORAL]
     finding = _qualifying(situation, oral)
     if finding:
-        yield _urgent(situation, finding)
+        yield _urgent(situation, finding, oral)
     elif waiting := _awaiting_repeat(situation, oral):
         yield _repeat(situation, waiting)
     else:
         yield from _oral_needed(situation, oral)
-
-
-def _on_treatment(situation: Situation) -> bool:
-    span = situation.span("fever", "on_treatment_days")
-    return any(situation.now - dose.time <= span for dose in situation.doses)
 
 
 def _recent(situation: Situation) -> list[Observation]:
@@ -104,8 +110,8 @@ def _awaiting_repeat(situation: Situation, oral: list[Observation]) -> Observati
     return None
 
 
-def _urgent(situation: Situation, finding: _Finding) -> Flag:
-    count = situation.fresh_count()
+def _urgent(situation: Situation, finding: _Finding, oral: list[Observation]) -> Flag:
+    count, masking = situation.fresh_count(), phrases.medicines(situation, _MASKING)
     found = say("fever.found", why=finding.why, definition=finding.definition)
     return Flag(
         kind=FlagKind.FEVER,
@@ -114,8 +120,8 @@ def _urgent(situation: Situation, finding: _Finding) -> Flag:
         origin=Origin.DEVICE,
         says=Sentences(
             action=(say("fever.call_now"),),
-            reason=(found, _counts(situation), say("fever.masking")),
-            clinician=(say("fever.clinician"), found, _counts(situation)),
+            reason=(found, _counts(situation), masking),
+            clinician=(say("fever.clinician"), found, _counts(situation), *said_definitions(situation, oral), masking),
             would_change=(say("fever.would_change"),),
             limits=(say("fever.limits"),),
         ),

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from edge_twin import codes
+from edge_twin.care import CareContext
 from edge_twin.contract import Dose, Forecast, TwinInput
 from edge_twin.features import Feature
 from edge_twin.flag import Bound, Evidence
@@ -31,6 +34,15 @@ class Situation:
         """The moment of the answer."""
         return self.given.now
 
+    @property
+    def care(self) -> CareContext:
+        """What the clinic knows about the patient."""
+        return self.given.care
+
+    def has(self, table: str) -> bool:
+        """Whether the program names a rule pack with this table; a rule without its thresholds is silent."""
+        return table in self.given.program.thresholds
+
     def threshold(self, table: str, name: str) -> float:
         """A threshold of the program."""
         return self.given.program.threshold(table, name)
@@ -41,7 +53,23 @@ class Situation:
 
     def readings(self, code: codes.Code) -> Iterator[Observation]:
         """Usable readings of one kind, oldest first."""
-        return (o for o in self.observations if o.code == code and o.is_usable)
+        return (o for o in self.of(code) if o.is_usable)
+
+    def of(self, code: codes.Code) -> tuple[Observation, ...]:
+        """Readings of one kind of any quality, oldest first."""
+        return self._by_code.get(code.name, ())
+
+    @cached_property
+    def memo(self) -> dict[str, Any]:
+        """What one rule worked out and another needs, by name; it lives as long as the situation."""
+        return {}
+
+    @cached_property
+    def _by_code(self) -> dict[str, tuple[Observation, ...]]:
+        kinds: dict[str, list[Observation]] = {}
+        for observation in self.observations:
+            kinds.setdefault(observation.code.name, []).append(observation)
+        return {name: tuple(readings) for name, readings in kinds.items()}
 
     def newest(self, code: codes.Code) -> Observation | None:
         """The newest usable reading of one kind."""

@@ -16,7 +16,7 @@ from edge_twin_app.cli import main
 from edge_twin_app.evaluation.peers import PEERS, known
 from edge_twin_models.cohorts import simulate, write_csv
 
-SUBJECTS, SEED = 10, 4711
+SUBJECTS, SEED = 8, 4711
 HEADER = "subject,day,resting_heart_rate,steps\n"
 QUICK = ("--bootstrap", "200")
 
@@ -77,6 +77,9 @@ def test_best_peer_is_the_most_sensitive_one(document: dict[str, Any]) -> None:
     peers = {peer.name: matched[peer.name] for peer in PEERS}
     for key in ("sensitivity", "pre_symptomatic_share"):
         assert peers[document[f"best_peer_{key}"]][key] == max(row[key] for row in peers.values())
+        gap = matched["edge_twin"][key] - max(row[key] for row in peers.values())
+        assert document[f"ours_minus_best_peer_{key}"] == pytest.approx(gap)
+        assert document[f"ours_minus_best_peer_{key}_low"] <= document[f"ours_minus_best_peer_{key}_high"]
 
 
 def test_scalars_describe_the_table(document: dict[str, Any], cohort: Path) -> None:
@@ -88,18 +91,20 @@ def test_scalars_describe_the_table(document: dict[str, Any], cohort: Path) -> N
         assert document["data_quality"]["rows"] == sum(1 for _ in file) - 1
 
 
-def test_the_same_seed_gives_the_same_rows(document: dict[str, Any], cohort: Path) -> None:
-    again = answer(cohort)
-    for row, other in zip(document["rows"], again["rows"], strict=True):
-        timed = {"microseconds_per_subject_day", "cost_ratio_z14"}
-        assert {k: v for k, v in row.items() if k not in timed} == {k: v for k, v in other.items() if k not in timed}
-
-
-def answer(table: Path, *options: str) -> dict[str, Any]:
-    """The command in a process of its own: a JSON object and nothing else on standard output."""
-    command = [sys.executable, "-m", "edge_twin_app", "evaluate", "detector", str(table), "--json", *QUICK, *options]
-    found: dict[str, Any] = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+def answer(table: Path, printed: pytest.CaptureFixture[str], *options: str) -> dict[str, Any]:
+    """What the command prints: one JSON object and nothing else."""
+    printed.readouterr()
+    assert main(["evaluate", "detector", str(table), "--json", *QUICK, *options]) == 0
+    found: dict[str, Any] = json.loads(printed.readouterr().out)
     return found
+
+
+def test_the_same_seed_gives_the_same_rows(
+    document: dict[str, Any], cohort: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    timed = {"microseconds_per_subject_day", "cost_ratio_z14"}
+    for row, other in zip(document["rows"], answer(cohort, capsys)["rows"], strict=True):
+        assert {k: v for k, v in row.items() if k not in timed} == {k: v for k, v in other.items() if k not in timed}
 
 
 def test_the_text_tells_the_comparison(cohort: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -222,12 +227,14 @@ def test_impossible_values_are_counted_in_the_answer(tmp_path: Path, capsys: pyt
     assert "impossible and counted as missing: resting_heart_rate 3, steps 1;" in capsys.readouterr().out
 
 
-def test_one_subject_without_others_gets_no_threshold(cohort: Path, tmp_path: Path) -> None:
+def test_one_subject_without_others_gets_no_threshold(
+    cohort: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     lines = cohort.read_text(encoding="utf-8").splitlines(keepends=True)
     first = lines[1].split(",")[0] + ","
     path = tmp_path / "one.csv"
     path.write_text(lines[0] + "".join(line for line in lines if line.startswith(first)), encoding="utf-8")
-    found = answer(path)
+    found = answer(path, capsys)
     assert all("no threshold" in row["note"] for row in rows(found, "matched").values())
     assert found["thresholds"] == "leave_one_subject_out"
     assert rows(found, "shipped")["edge_twin"]["false_alerts_per_person_week"] is not None

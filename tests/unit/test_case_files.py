@@ -61,7 +61,7 @@ def test_hz_input_02_a_wrong_unit_is_refused(form: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"schema": "edge-twin.case/2"}, "schema_unsupported"),
+        ({"schema": "edge-twin.case/99"}, "schema_unsupported"),
         ({"obsevations": []}, "unknown_key"),
         ({"now": []}, "malformed"),
         ({"now": ["2026-03-02T09:00:00"]}, "naive_time"),

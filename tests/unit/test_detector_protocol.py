@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import tomllib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from edge_twin_app.evaluation import alerts as module
 from edge_twin_app.evaluation.alerts import Curve, alerts, curve, outcomes
 from edge_twin_app.evaluation.calendars import Calendar, calendar
 from edge_twin_app.evaluation.measures import Bench, chance, chance_refractory, differences, measured, measures
@@ -153,6 +156,14 @@ def test_curve_is_the_outcome_at_every_threshold(values: list[float]) -> None:
         slow = outcomes([known], [scores >= max(threshold, -9.0)], RULE)
         expected = [slow.false_alerts[0], slow.detected[0], slow.early[0]]
         assert found.at(np.array([threshold]))[0].tolist() == expected
+
+
+def test_a_long_record_is_measured_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = calendar(subject(range(-400, 41)), RULE)
+    scores = np.random.default_rng(6).standard_normal(known.day.size)
+    whole = curve(known, scores, RULE)
+    monkeypatch.setattr(module, "_CELLS", 10_000)
+    assert np.array_equal(curve(known, scores, RULE).values, whole.values)
 
 
 # --- thresholds ----------------------------------------------------------------------------------------
@@ -336,11 +347,6 @@ def test_chance_at_the_ends() -> None:
 
 
 def test_every_number_of_the_protocol_has_mark_and_source() -> None:
-    import tomllib  # noqa: PLC0415 - beside its use
-    from pathlib import Path  # noqa: PLC0415 - as above
-
-    import edge_twin_app.evaluation.rules as module  # noqa: PLC0415 - as above
-
     document = tomllib.loads(Path(module.__file__).with_name("protocol.toml").read_text(encoding="utf-8"))
     for name, entries in document.items():
         if name != "schema":

@@ -110,7 +110,8 @@ def test_a_pause_ends_a_window_and_so_does_midnight() -> None:
 
 
 def test_a_short_window_says_that_it_is_short() -> None:
-    (window, _, _) = distil(beats(np.full(30, 800.0), NIGHT), BERLIN)
+    found = distil(beats(np.full(30, 800.0), NIGHT), BERLIN)
+    window = next(f for f in found if f.name == WINDOW_HEART_RATE)
     assert window.value is None
     features = {f.name: f.reason for f in distil(beats(np.full(30, 800.0), NIGHT), BERLIN)}
     assert features[WINDOW_HEART_RATE] == "window_too_short"

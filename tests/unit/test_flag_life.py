@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from edge_twin.errors import LifeError, ProgramError
 from edge_twin.flag import Evidence, Flag, FlagKind, Sentences, Urgency
@@ -22,6 +27,7 @@ NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 RULES = alarm_rules()
 UTC_ZONE = ZoneInfo("UTC")
+PACK = Path(__file__).parents[2] / "edge_twin" / "rules" / "alarms.toml"
 
 
 def flag(
@@ -529,6 +535,24 @@ def test_a_program_may_state_its_own_and_keeps_the_rest() -> None:
     assert own.value("alarm_snooze", "longest_hours") == 1.0
     assert own.value("alarm_snooze", "most_times") == alarm_rules(program).value("alarm_snooze", "most_times") == 2.0
     assert alarm_rules(program).value("alarm_snooze", "longest_hours") == 12.0
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -1.0, 1e7])
+def test_a_threshold_that_no_time_can_have_is_refused_when_it_is_read(value: float) -> None:
+    program = load_program("neutropenia")
+    wrong = {"alarm_hold": {"now_minutes": Threshold(value, "C", "a mistake")}}
+    with pytest.raises(ProgramError) as caught:
+        alarm_rules(replace(program, thresholds={**program.thresholds, **wrong}))
+    assert caught.value.reason == "malformed"
+
+
+@settings(max_examples=50)
+@given(st.text(max_size=60), st.sampled_from(("supersedes", "requests", "budgeted", "alarm_hold", "schema")))
+def test_any_pack_is_rules_or_a_typed_error(junk: str, name: str) -> None:
+    shipped = PACK.read_text(encoding="utf-8")
+    for text in (junk, shipped.replace(name, junk), shipped.replace("value = ", f"value = {junk}")):
+        with contextlib.suppress(ProgramError):
+            read_alarm_rules(text)
 
 
 @pytest.mark.parametrize(

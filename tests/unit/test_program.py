@@ -19,7 +19,7 @@ def test_every_threshold_names_mark_and_source(name: str) -> None:
     program = load_program(name)
     rows = [row for table in program.thresholds.values() for row in table.values()]
     assert len(rows) > 10
-    assert all(row.mark in {"P", "S", "C", "A"} and row.source for row in rows)
+    assert all(row.mark in {"P", "S", "C", "A", "U"} and row.source for row in rows)
     assert all(limit.reasons for limit in program.limits.values())
 
 

@@ -80,3 +80,19 @@ def test_no_settings_at_all(tmp_path: Path) -> None:
     with pytest.raises(AppError) as caught:
         load_settings(tmp_path / "none.toml")
     assert caught.value.reason == "settings_unreadable"
+
+
+def test_what_the_clinic_knows_is_read_and_a_misspelt_key_refused(tmp_path: Path) -> None:
+    known = '[care]\nctcae_version = "6.0"\ncell_therapy = [2026-03-01T10:00:00Z]\n'
+    settings = load_settings(_written(tmp_path, GOOD + known))
+    assert settings.care.ctcae_version == "6.0"
+    assert settings.care.cell_therapy[0].isoformat() == "2026-03-01T10:00:00+00:00"
+    with pytest.raises(EdgeTwinError) as caught:
+        load_settings(_written(tmp_path, GOOD + "[care]\npregnent = true\n"))
+    assert caught.value.reason == "unknown_key"
+
+
+def _written(folder: Path, text: str) -> Path:
+    path = folder / "settings.toml"
+    path.write_text(text, encoding="utf-8")
+    return path

@@ -172,8 +172,19 @@ def test_hz_input_01_an_impossible_count_is_held_and_changes_nothing(
 def test_what_a_device_calls_invalid_is_not_used_and_not_reported_as_held(twin_input: TwinInput) -> None:
     off = observe(codes.HEART_RATE, 0.0, twin_input.now - timedelta(minutes=1), source="strap", quality=Quality.INVALID)
     output = advance(replace(twin_input, observations=(*twin_input.observations, off)))
+    expected = advance(twin_input)
+    known = {feature.key for feature in expected.features}
+    added = [(f.name, f.value, f.reason) for f in output.features if f.key not in known]
     assert Refusal.IMPLAUSIBLE_DATA not in output.refusals
-    assert without_times(output) == without_times(advance(twin_input))
+    assert [flag.topic for flag in output.flags if flag.kind is FlagKind.DATA_QUALITY] == ["heart_rate"]
+    clinical = tuple(flag for flag in output.flags if flag.kind is not FlagKind.DATA_QUALITY)
+    assert sorted(added) == [
+        ("heart_minutes_day", 0.0, ""),
+        ("heart_rate_awake_rest", None, "no_usable_reading"),
+        ("heart_valid_share_day", 0.0, ""),
+    ]
+    old = tuple(feature for feature in output.features if feature.key in known)
+    assert without_times(replace(output, features=old, flags=clinical)) == without_times(expected)
 
 
 def test_hz_count_02_a_count_of_zero_is_a_count_and_a_flag(twin_input: TwinInput, count: Count) -> None:
@@ -273,7 +284,8 @@ def test_hz_heart_01_a_missing_night_breaks_the_run_and_an_old_one_says_nothing(
     assert advance(TwinInput(now, "UTC", program, None, features=gap)).flags == ()
     red = nights([55.0] * 8 + [70.0, 70.0], first)
     later = first + timedelta(days=12)
-    assert advance(TwinInput(later, "UTC", program, None, features=red)).flags == ()
+    late = advance(TwinInput(later, "UTC", program, None, features=red)).flags
+    assert [flag.key for flag in late] == ["data_quality/all"]  # two days without a reading
 
 
 def test_every_flag_has_action_reason_time_and_never_reassures(twin_input: TwinInput) -> None:

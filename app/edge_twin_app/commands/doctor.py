@@ -7,13 +7,13 @@ import json
 import platform
 import sqlite3
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib import metadata, util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_twin.flags.alarm_rules import alarm_rules
-from edge_twin.program import load_program, program_names
+from edge_twin.program import Threshold, load_program, program_names
 from edge_twin_app.engine_findings import Finding, bundle_findings, provider_findings
 from edge_twin_app.models import active_bundle
 
@@ -94,14 +94,23 @@ def _package(name: str, module: str) -> Finding:
 
 def _marked_thresholds() -> list[Finding]:
     """Active thresholds that no published source backs, so that a clinician can confirm them."""
-    tables = [(program, load_program(program).thresholds) for program in program_names()]
     return [
         Finding(_threshold_name(program, table, name), works=True, detail=f"{t.value:g}, mark {t.mark}: {t.source}")
-        for program, thresholds in (*tables, ("alarms", alarm_rules().tables))
-        for table, rows in thresholds.items()
-        for name, t in rows.items()
+        for program, table, name, t in _once_each()
         if t.mark in {"A", "C", "U"}
     ]
+
+
+def _once_each() -> Iterator[tuple[str, str, str, Threshold]]:
+    """Thresholds of every program and of the alarms; those that several programs share stand with the first of them."""
+    names = (BUNDLE, *(name for name in program_names() if name != BUNDLE))
+    programs = [(name, load_program(name).thresholds) for name in names]
+    seen: set[tuple[str, str, Threshold]] = set()
+    for program, tables in (*programs, ("alarms", alarm_rules().tables)):
+        for table, rows in tables.items():
+            fresh = {name: row for name, row in rows.items() if (table, name, row) not in seen}
+            seen |= {(table, name, row) for name, row in fresh.items()}
+            yield from ((program, table, name, row) for name, row in fresh.items())
 
 
 def _threshold_name(program: str, table: str, name: str) -> str:

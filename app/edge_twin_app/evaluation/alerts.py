@@ -18,15 +18,24 @@ def alerts(day: Integers, flagged: Bools, refractory_days: int) -> Bools:
 
     Args:
         day: ascending [n].
-        flagged: [n] or for several thresholds at once [..., n].
+        flagged: [n].
         refractory_days: between two alerts.
     """
     raised = np.zeros_like(flagged)
-    last = np.full(flagged.shape[:-1], -np.inf)
+    places, free = np.flatnonzero(flagged), -np.inf
+    for place, today in zip(places.tolist(), day[places].tolist(), strict=True):
+        if today >= free:
+            raised[place], free = True, today + refractory_days
+    return raised
+
+
+def alerts_by_threshold(day: Integers, flagged: Bools, refractory_days: int) -> Bools:
+    """The same for several thresholds at once: flagged and answer are [thresholds, n]."""
+    raised = np.zeros_like(flagged)
+    free = np.full(flagged.shape[0], -np.inf)
     for place, today in enumerate(day.tolist()):
-        now = flagged[..., place] & (today - last >= refractory_days)
-        raised[..., place] = now
-        last = np.where(now, today, last)
+        raised[:, place] = flagged[:, place] & (today >= free)
+        free[raised[:, place]] = today + refractory_days
     return raised
 
 
@@ -109,9 +118,19 @@ def curve(known: Calendar, scores: Floats, rule: Windows) -> Curve:
     """
     thresholds = np.unique(scores[np.isfinite(scores)])[::-1]
     filled = np.where(np.isnan(scores), -np.inf, scores)
-    raised = alerts(known.day, filled[None, :] >= thresholds[:, None], rule.refractory_days)
+    blocks = np.array_split(thresholds, 1 + thresholds.size * scores.size // _CELLS)
+    values = [np.zeros((1, 3), np.int64), *(_counts(known, filled, block, rule) for block in blocks)]
+    return Curve(thresholds, np.concatenate(values))
+
+
+_CELLS = 4_000_000  # thresholds times days held at once
+
+
+def _counts(known: Calendar, scores: Floats, thresholds: Floats, rule: Windows) -> NDArray[np.int64]:
+    """(false alerts, detected, early) at each threshold."""
+    raised = alerts_by_threshold(known.day, scores[None, :] >= thresholds[:, None], rule.refractory_days)
     hits = raised & known.window
     detected = hits.any(axis=-1)
     first = known.day[hits.argmax(axis=-1)] if known.day.size else np.zeros(thresholds.size)
-    values = np.column_stack(((raised & known.control).sum(axis=-1), detected, detected & (first < 0)))
-    return Curve(thresholds, np.vstack((np.zeros((1, 3), np.int64), values.astype(np.int64))))
+    counts = np.column_stack(((raised & known.control).sum(axis=-1), detected, detected & (first < 0)))
+    return counts.astype(np.int64)

@@ -205,16 +205,24 @@ def _spread(thresholds: Floats) -> Row:
 
 
 def best_peers(rows: Sequence[Row]) -> dict[str, object]:
-    """The matched peers with the highest sensitivity and pre-symptomatic share; ties: the other of the two."""
+    """The matched peers with the highest sensitivity and pre-symptomatic share, and what ours has more than they.
+
+    Ties go to the higher of the other of the two.
+    """
     matched = [row for row in rows if row["setting"] == MATCHED and row["detector"] not in {OURS, ALL_STREAMS}]
     named: dict[str, object] = {}
-    for first, second in (("sensitivity", "pre_symptomatic_share"), ("pre_symptomatic_share", "sensitivity")):
+    for first, second in (_SHARES, _SHARES[::-1]):
         there = [row for row in matched if row.get(first) is not None]
-        highest = max(there, key=partial(_pair, first, second), default=None)
-        named[f"best_peer_{first}"] = highest["detector"] if highest else None
+        highest: Row = max(there, key=partial(_pair, first, second), default={})
+        named[f"best_peer_{first}"] = highest.get("detector")
+        for end in ("", "_low", "_high"):
+            named[f"ours_minus_best_peer_{first}{end}"] = highest.get(f"ours_minus_{first}{end}")
     return named
 
 
+_SHARES = ("sensitivity", "pre_symptomatic_share")
+
+
 def _pair(first: str, second: str, row: Row) -> tuple[float, float]:
-    values = [row.get(first), row.get(second)]
-    return tuple(value if isinstance(value, float) else -1.0 for value in values)  # type: ignore[return-value]
+    one, other = (value if isinstance(value := row.get(key), float) else -1.0 for key in (first, second))
+    return one, other

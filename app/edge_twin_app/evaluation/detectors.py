@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from time import perf_counter
+from time import process_time
 
 import numpy as np
 
@@ -71,6 +71,6 @@ def _peer_scores(peer: Peer, subject: SubjectDays) -> tuple[Floats, float]:
     rows, scores, state = _records(subject), np.full(subject.day.size, np.nan), peer.start()
     columns = (subject.day[rows], subject.values[RATE][rows], np.log1p(subject.values[STEPS][rows]))
     days = list(zip(*(column.tolist() for column in columns), strict=True))
-    began = perf_counter()
+    began = process_time()
     scores[rows] = [state.update(*day) for day in days]
-    return scores, perf_counter() - began
+    return scores, process_time() - began

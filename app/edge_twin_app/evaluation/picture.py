@@ -76,7 +76,10 @@ def _dots(panel: Axes, found: Comparison, key: str) -> None:
         if row["setting"] == MATCHED and row.get(key) is not None:
             name = str(row["detector"])
             x, y = (float(str(row[column])) for column in ("false_alerts_per_person_week", key))
-            panel.plot([x], [y], "o", ms=8 if name == OURS else 5, color=_look(places[name], name)["color"], zorder=4)
+            look = _look(places[name], name)
+            inside = "white" if look["ls"] == "--" else look["color"]
+            size = 8 if name == OURS else 5
+            panel.plot([x], [y], "o", ms=size, color=look["color"], markerfacecolor=inside, zorder=4)
 
 
 def _chance(panel: Axes, days: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import cast
 
 from edge_twin_app.evaluation.comparison import IN_SAMPLE, MATCHED, Comparison
 from edge_twin_app.evaluation.measures import Row
@@ -120,11 +121,13 @@ def _notes(found: Comparison, quality: Quality) -> list[str]:
     if not scalars["subjects_eligible"]:
         notes.append("no subject is eligible: sensitivity cannot be measured on this table")
     if scalars["best_peer_sensitivity"]:
-        notes.append(
-            f"best peer: {scalars['best_peer_sensitivity']} by sensitivity, "
-            f"{scalars['best_peer_pre_symptomatic_share']} by pre-symptomatic share"
-        )
+        notes += [_best(scalars, share) for share in ("sensitivity", "pre_symptomatic_share")]
     return ["", *notes, *quality_lines(quality)]
+
+
+def _best(scalars: Mapping[str, object], share: str) -> str:
+    gap = _ranged(f"ours_minus_best_peer_{share}", "+.3f")(cast("Row", scalars))
+    return f"best peer by {share.replace('_', ' ')}: {scalars[f'best_peer_{share}']}; {OURS} minus it {gap}"
 
 
 def quality_lines(quality: Quality) -> list[str]:

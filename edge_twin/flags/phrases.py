@@ -1,0 +1,64 @@
+"""Phrases that several rules share: lists of words, readings with their time, and the sentence about medicines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from edge_twin.care import Medicine, MedicineKind
+from edge_twin.flags.situation import Situation
+from edge_twin.observation import Observation, Quality
+from edge_twin.wording import Message, Text, say
+
+Word = str | Message
+
+
+def listed(words: Sequence[Word]) -> Word:
+    """Words or phrases one after the other, as one value of a template.
+
+    Args:
+        words: at least one.
+    """
+    first, *rest = words
+    return say("phrases.listed", first=first, rest=listed(rest)) if rest else first
+
+
+def reading(situation: Situation, name: str, observation: Observation) -> Message:
+    """A reading with its unit and time."""
+    return say(
+        "phrases.reading",
+        name=name,
+        value=observation.value,
+        unit=observation.code.unit,
+        time=situation.local(observation.time),
+    )
+
+
+def medicines(situation: Situation, kinds: Sequence[MedicineKind]) -> Message:
+    """Which medicines of these kinds are taken, or that it is not recorded.
+
+    Args:
+        situation: as the rule sees it.
+        kinds: at least one.
+    """
+    taken = [m for kind in kinds for m in situation.care.taken(kind, situation.now)]
+    if taken:
+        return say("phrases.taken", medicines=listed([_since(situation, m) for m in taken]))
+    named = listed([kind.value.replace("_", " ") for kind in kinds])
+    if all(situation.care.is_excluded(kind, situation.now) for kind in kinds):
+        return say("phrases.none_taken", kinds=named)
+    return say("phrases.not_recorded", kinds=named)
+
+
+def doubted(readings: Iterable[Observation]) -> Text:
+    """That the device itself doubts readings that a flag rests on; nothing when it does not."""
+    times = [reading for reading in readings if reading.quality is Quality.QUESTIONABLE]
+    return (say("phrases.doubted", number=len(times)),) if times else ()
+
+
+def _since(situation: Situation, medicine: Medicine) -> Message:
+    return say(
+        "phrases.medicine",
+        name=medicine.name,
+        kind=medicine.kind.value.replace("_", " "),
+        time=situation.local(medicine.start),
+    )
