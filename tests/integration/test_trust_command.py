@@ -16,9 +16,12 @@ from edge_twin.program import load_program
 from edge_twin.promises import cover_of, flag_promise
 from edge_twin.signing import SigningKey, TrustedKeys
 from edge_twin.store import Store
-from edge_twin.trust import SiteTrust, Stage, open_grant
+from edge_twin.track_record import TrackRecord
+from edge_twin.trust import SiteTrust, Stage, missing, open_grant
+from edge_twin.trust_rules import trust_rules
 from edge_twin_app.cli import main
 from edge_twin_app.demonstration.trust import EVIDENCE
+from edge_twin_app.models import load_model
 from tests.unit.test_flag_life import COUNT
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -90,3 +93,12 @@ def test_what_is_no_evidence_or_no_store_is_refused(tmp_path: Path, capsys: pyte
     assert "[malformed]" in capsys.readouterr().err
     assert main(["trust", "status", "--store", str(tmp_path / "none.db")]) == 1
     assert "[no_store]" in capsys.readouterr().err
+
+
+def test_the_demonstrations_evidence_is_for_what_runs() -> None:
+    """After a new version of program or bundle it is counted anew (docs/trust.md names the command)."""
+    program = load_program("neutropenia")
+    evidence = TrackRecord.read(json.loads(EVIDENCE.read_text(encoding="utf-8")))
+    assert evidence.cover == cover_of(program, load_model(program.bundle).id)
+    assert evidence.simulated
+    assert missing(evidence, Stage.ADVISORY, trust_rules()) == ()
