@@ -48,7 +48,8 @@ _READING = frozenset(
     ("code", "value", "unit", "time", "source", "quality", "origin", "attributes", "sequence", "arrived")
 )
 _FEATURE = frozenset(("name", "value", "unit", "start", "end", "count", "valid_share", "reason"))
-_KEYS_OF = {"edge-twin.case/1": _KEYS, SCHEMA: _KEYS | {"care", "features"}}  # a field case is evidence: old ones stay readable
+# A field case is evidence: old ones stay readable.
+_KEYS_OF = {"edge-twin.case/1": _KEYS, SCHEMA: _KEYS | {"care", "features"}}
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from datetime import UTC, datetime
 from importlib import resources
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_twin.case import read_case, replay
+from edge_twin.case import SCHEMA, read_case, replay
 from edge_twin.errors import CaseError, EdgeTwinError
 from edge_twin.reduced_model import ReducedModel
 
@@ -51,6 +53,36 @@ def test_a_count_below_a_limit_is_not_the_same_case_as_the_limit(form: dict[str,
     exact, limit = results
     assert exact["forecast"]["counts_used"] == limit["forecast"]["counts_used"]
     assert exact["forecast"]["median"] != limit["forecast"]["median"]
+
+
+NIGHT = {
+    "name": "resting_heart_rate_night", "value": 58, "unit": "/min", "start": "2026-03-02T00:00:00Z",
+    "end": "2026-03-02T07:00:00Z", "count": 60, "valid_share": 0.9,
+}  # fmt: skip
+
+
+def test_features_distilled_before_are_known_from_their_end_on(form: dict[str, Any]) -> None:
+    case = read_case(json.dumps({**form, "schema": SCHEMA, "features": [NIGHT]}))
+    moments = (datetime(2026, 3, 2, 6, tzinfo=UTC), datetime(2026, 3, 2, 7, tzinfo=UTC))
+    before, after = replace(case, moments=moments).inputs(None)
+    assert before.features == ()
+    assert [feature.value for feature in after.features] == [58.0]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"value": "x"}, "malformed"),
+        ({"value": float("inf")}, "malformed"),
+        ({"valid_share": 1.5}, "malformed"),
+        ({"end": "2026-03-01T00:00:00Z"}, "malformed"),
+        ({"end": "2026-03-02T07:00:00"}, "naive_time"),
+        ({"count": -1}, "malformed"),
+        ({"colour": "red"}, "unknown_key"),
+    ],
+)
+def test_a_feature_that_is_none_is_refused(form: dict[str, Any], change: dict[str, Any], reason: str) -> None:
+    assert refused({**form, "schema": SCHEMA, "features": [{**NIGHT, **change}]}) == reason
 
 
 def test_hz_input_02_a_wrong_unit_is_refused(form: dict[str, Any]) -> None:
