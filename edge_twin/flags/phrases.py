@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from edge_twin.care import Medicine, MedicineKind
 from edge_twin.flags.situation import Situation
 from edge_twin.observation import Observation, Quality
-from edge_twin.wording import Message, Text, say
+from edge_twin.wording import Message, Text, Values, say
 
 Word = str | Message
 
@@ -33,14 +34,16 @@ def reading(situation: Situation, name: str, observation: Observation) -> Messag
     )
 
 
-def medicines(situation: Situation, kinds: Sequence[MedicineKind]) -> Message:
+def medicines(situation: Situation, kinds: Sequence[MedicineKind], since: datetime | None = None) -> Message:
     """Which medicines of these kinds are taken, or that it is not recorded.
 
     Args:
         situation: as the rule sees it.
         kinds: at least one.
+        since: one that was last taken then or later counts too, since it can still act; only what is taken now when
+            None.
     """
-    taken = [m for kind in kinds for m in situation.care.taken(kind, situation.now)]
+    taken = [m for kind in kinds for m in situation.care.medicines if m.kind is kind and _acts(situation, m, since)]
     if taken:
         id_ = "phrases.taken_hiding" if MedicineKind.ANTIPYRETIC in kinds else "phrases.taken"
         return say(id_, medicines=listed([_since(situation, m) for m in taken]))
@@ -56,10 +59,18 @@ def doubted(readings: Iterable[Observation]) -> Text:
     return (say("phrases.doubted", number=len(times)),) if times else ()
 
 
+def _acts(situation: Situation, medicine: Medicine, since: datetime | None) -> bool:
+    if medicine.is_taken(situation.now):
+        return True
+    return since is not None and medicine.start <= situation.now and medicine.end is not None and medicine.end >= since
+
+
 def _since(situation: Situation, medicine: Medicine) -> Message:
-    return say(
-        "phrases.medicine",
-        name=medicine.name,
-        kind=medicine.kind.value.replace("_", " "),
-        time=situation.local(medicine.start),
-    )
+    said: Values = {
+        "name": medicine.name,
+        "kind": medicine.kind.value.replace("_", " "),
+        "time": situation.local(medicine.start),
+    }
+    if medicine.is_taken(situation.now) or medicine.end is None:
+        return say("phrases.medicine", **said)
+    return say("phrases.medicine_ended", **said, last=situation.local(medicine.end))
