@@ -132,7 +132,7 @@ def _urgent(situation: Situation, finding: _Finding, oral: list[Observation]) ->
 
 def _masking(situation: Situation) -> Message:
     """Medicines that can hide a fever; one tablet of this morning still can."""
-    return phrases.medicines(situation, _MASKING, situation.now - situation.span("fever", "active_hours"))
+    return phrases.medicines(situation, _MASKING, situation.span("fever", "active_hours"))
 
 
 def _counts(situation: Situation) -> Message:

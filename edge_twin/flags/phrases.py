@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import timedelta
 
 from edge_twin.care import Medicine, MedicineKind
 from edge_twin.flags.situation import Situation
@@ -34,21 +34,20 @@ def reading(situation: Situation, name: str, observation: Observation) -> Messag
     )
 
 
-def medicines(situation: Situation, kinds: Sequence[MedicineKind], since: datetime | None = None) -> Message:
+def medicines(situation: Situation, kinds: Sequence[MedicineKind], within: timedelta = timedelta(0)) -> Message:
     """Which medicines of these kinds are taken, or that it is not recorded.
 
     Args:
         situation: as the rule sees it.
         kinds: at least one.
-        since: one that was last taken then or later counts too, since it can still act; only what is taken now when
-            None.
+        within: one that was last taken so long ago counts too, since it can still act.
     """
-    taken = [m for kind in kinds for m in situation.care.medicines if m.kind is kind and _acts(situation, m, since)]
+    taken = [m for kind in kinds for m in situation.care.acting(kind, situation.now, within)]
     if taken:
         id_ = "phrases.taken_hiding" if MedicineKind.ANTIPYRETIC in kinds else "phrases.taken"
         return say(id_, medicines=listed([_since(situation, m) for m in taken]))
     named = listed([kind.value.replace("_", " ") for kind in kinds])
-    if all(situation.care.is_excluded(kind, situation.now) for kind in kinds):
+    if all(situation.care.is_excluded(kind, situation.now, within) for kind in kinds):
         return say("phrases.none_taken", kinds=named)
     return say("phrases.not_recorded", kinds=named)
 
@@ -57,12 +56,6 @@ def doubted(readings: Iterable[Observation]) -> Text:
     """That the device itself doubts readings that a flag rests on; nothing when it does not."""
     times = [reading for reading in readings if reading.quality is Quality.QUESTIONABLE]
     return (say("phrases.doubted", number=len(times)),) if times else ()
-
-
-def _acts(situation: Situation, medicine: Medicine, since: datetime | None) -> bool:
-    if medicine.is_taken(situation.now):
-        return True
-    return since is not None and medicine.start <= situation.now and medicine.end is not None and medicine.end >= since
 
 
 def _since(situation: Situation, medicine: Medicine) -> Message:
