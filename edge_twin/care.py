@@ -6,7 +6,7 @@ Everything may be absent. A rule that needs what is absent says so; it never ass
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from edge_twin.flag import CtcaeVersion
@@ -42,7 +42,11 @@ class Medicine:
 
     def is_taken(self, moment: datetime) -> bool:
         """Whether the medicine is being taken at ``moment``."""
-        return self.start <= moment and (self.end is None or moment <= self.end)
+        return self.acts(moment, timedelta(0))
+
+    def acts(self, moment: datetime, within: timedelta) -> bool:
+        """Whether the medicine is being taken at ``moment`` or was last taken ``within`` a time before it."""
+        return self.start <= moment and (self.end is None or moment - self.end <= within)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +109,16 @@ class CareContext:
         """Medicines of a kind that are being taken at ``moment``."""
         return tuple(m for m in self.medicines if m.kind is kind and m.is_taken(moment))
 
-    def is_excluded(self, kind: MedicineKind, moment: datetime) -> bool:
-        """Whether it is known that no medicine of this kind is taken; False when it is only not recorded."""
-        return self.medicines_complete and not self.taken(kind, moment)
+    def acting(self, kind: MedicineKind, moment: datetime, within: timedelta) -> tuple[Medicine, ...]:
+        """Medicines of a kind that are being taken at ``moment`` or were last taken ``within`` a time before it."""
+        return tuple(m for m in self.medicines if m.kind is kind and m.acts(moment, within))
+
+    def is_excluded(self, kind: MedicineKind, moment: datetime, within: timedelta = timedelta(0)) -> bool:
+        """Whether it is known that no medicine of this kind is taken, nor was ``within`` the time before.
+
+        False when it is only not recorded.
+        """
+        return self.medicines_complete and not self.acting(kind, moment, within)
 
     def value_before(self, code: str) -> float | None:
         """The value of a code before treatment, or None when it is not known."""

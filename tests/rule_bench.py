@@ -58,6 +58,11 @@ def taking(kind: MedicineKind, days: float = 2.0) -> Medicine:
     return Medicine(f"a {kind}", kind, NOW - timedelta(days=days))
 
 
+def taken_until(kind: MedicineKind, hours_ago: float) -> Medicine:
+    """A medicine that was last taken some hours ago."""
+    return Medicine(f"a {kind}", kind, NOW - timedelta(days=10), NOW - timedelta(hours=hours_ago))
+
+
 def flags(
     *observations: Observation,
     care: CareContext = ADULT,

@@ -10,7 +10,7 @@ from edge_twin.care import MedicineKind
 from edge_twin.features import NIGHT_HEART_RATE, Feature
 from edge_twin.flag import FlagKind
 from edge_twin.observation import Observation, Origin
-from tests.rule_bench import ADULT, NOW, reading, taking
+from tests.rule_bench import ADULT, NOW, reading, taken_until, taking
 from tests.rule_row import COMPLETE, NONE, NOW_, TODAY, WEEK, Given, Row, r, with_
 
 DRY, LOSS, HIGH, LOW, QTC = (
@@ -227,6 +227,16 @@ DAILY_CARE = [
         LOW,
         lambda h: {"readings": (reading(codes.GLUCOSE_CAPILLARY, 60.0, 60 * h),)},
         [(6.0, TODAY), (6.02, NONE)],
+    ),
+    Row(
+        "glucose",
+        "steroid_acts_hours",
+        HIGH,
+        lambda h: {
+            "readings": (reading(codes.GLUCOSE_CAPILLARY, 260.0),),
+            "care": replace(COMPLETE, medicines=(taken_until(MedicineKind.STEROID, h),)),
+        },
+        [(48.0, TODAY), (48.02, NONE)],
     ),
     Row("qtc", "above_ms", QTC, r(codes.QTC_INTERVAL_FRIDERICIA), [(500.0, NONE), (501.0, TODAY)]),
     Row(

@@ -9,7 +9,7 @@ from edge_twin import codes
 from edge_twin.care import CareContext, MedicineKind
 from edge_twin.flag import Flag, FlagKind, Urgency
 from edge_twin.observation import Observation
-from tests.rule_bench import DOSE, oral, reading, taking
+from tests.rule_bench import DOSE, oral, reading, taken_until, taking
 from tests.rule_row import COMPLETE, NONE, NOW_, TODAY, Given, Row, r, with_
 
 NEWS, QSOFA, OPIOID = FlagKind.EARLY_WARNING_SCORE, FlagKind.SEPSIS_SCREEN, FlagKind.OPIOID_DEPRESSION
@@ -154,6 +154,13 @@ VITAL_SIGNS = [
         OPIOID,
         lambda h: {"readings": (reading(codes.RESPIRATORY_RATE, 8.0, 60 * h),), "care": ON_OPIOID},
         [(12.0, NOW_), (12.02, NONE)],
+    ),
+    Row(
+        "opioid",
+        "acts_hours",
+        OPIOID,
+        lambda h: prodigy(replace(COMPLETE, medicines=(taken_until(MedicineKind.OPIOID, h),))),
+        [(24.0, NOW_), (24.02, NONE)],
     ),
     Row(
         "opioid",

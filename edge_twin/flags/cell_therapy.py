@@ -117,7 +117,7 @@ def _met(situation: Situation, infusion: datetime, fever: Sequence[_Criterion], 
             reason=(say("cell_therapy.met", items=words, infusion=situation.local(infusion)),),
             clinician=(
                 say("cell_therapy.criteria", items=words, infusion=situation.local(infusion)),
-                phrases.medicines(situation, HIDING),
+                phrases.medicines(situation, HIDING, situation.now - infusion),
                 say("cell_therapy.ungraded"),
             ),
             would_change=(say("cell_therapy.would_change"),),

@@ -111,7 +111,7 @@ def _awaiting_repeat(situation: Situation, oral: list[Observation]) -> Observati
 
 
 def _urgent(situation: Situation, finding: _Finding, oral: list[Observation]) -> Flag:
-    count, masking = situation.fresh_count(), phrases.medicines(situation, _MASKING)
+    count, masking = situation.fresh_count(), _masking(situation)
     found = say("fever.found", why=finding.why, definition=finding.definition)
     return Flag(
         kind=FlagKind.FEVER,
@@ -128,6 +128,11 @@ def _urgent(situation: Situation, finding: _Finding, oral: list[Observation]) ->
         evidence=tuple(evidence(r) for r in (*finding.readings, *([count] if count else []))),
         bound=situation.bound("fever", finding.threshold),
     )
+
+
+def _masking(situation: Situation) -> Message:
+    """Medicines that can hide a fever; one tablet of this morning still can."""
+    return phrases.medicines(situation, _MASKING, situation.span("fever", "active_hours"))
 
 
 def _counts(situation: Situation) -> Message:

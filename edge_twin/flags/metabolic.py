@@ -186,7 +186,8 @@ def _glucose(situation: Situation, newest: Observation, readings: Sequence[Obser
             return
     for level in ("very_high_above", "high_above"):
         limit = _level(situation, level, newest)
-        steroid_excluded = situation.care.is_excluded(MedicineKind.STEROID, situation.now)
+        lately = situation.span("glucose", "steroid_acts_hours")
+        steroid_excluded = situation.care.is_excluded(MedicineKind.STEROID, situation.now, lately)
         if level == "high_above" and steroid_excluded:
             return
         if _lasted(situation, readings, lambda value, limit=limit: value > limit):  # type: ignore[misc]
@@ -221,7 +222,6 @@ def _glucose_flag(situation: Situation, newest: Observation, kind: FlagKind, lev
         time=situation.local(newest.time),
         limit=limit,
     )
-    kinds = (MedicineKind.INSULIN_OR_ANTIDIABETIC,) if side == "low" else (MedicineKind.STEROID,)
     return Flag(
         kind=kind,
         time=newest.time,
@@ -230,7 +230,7 @@ def _glucose_flag(situation: Situation, newest: Observation, kind: FlagKind, lev
         says=Sentences(
             action=(say(f"glucose.action_{side}_{urgency.value}"),),
             reason=(found,),
-            clinician=(found, _recorded(situation, kinds)),
+            clinician=(found, _recorded(situation, side)),
             would_change=(say("glucose.would_change"),),
             limits=(say("glucose.limits"),),
             data_quality=() if situation.care.diabetes is not None else (say("glucose.diabetes_unknown"),),
@@ -240,8 +240,11 @@ def _glucose_flag(situation: Situation, newest: Observation, kind: FlagKind, lev
     )
 
 
-def _recorded(situation: Situation, kinds: Sequence[MedicineKind]) -> Message:
-    return phrases.medicines(situation, kinds)
+def _recorded(situation: Situation, side: str) -> Message:
+    """Medicines that lower glucose beside a low value, and those that raise it beside a high one."""
+    if side == "low":
+        return phrases.medicines(situation, (MedicineKind.INSULIN_OR_ANTIDIABETIC,))
+    return phrases.medicines(situation, (MedicineKind.STEROID,), situation.span("glucose", "steroid_acts_hours"))
 
 
 # ---- QTc -----------------------------------------------------------------------------------------------

@@ -176,6 +176,8 @@ def _value(situation: Situation, vital: Vital) -> Message:
     unit, time = vital.reading.code.unit, situation.local(vital.reading.time)
     if vital.item == "consciousness":
         return say(f"news2.acvpu_{int(vital.value)}", time=time)
+    if vital.item == "oxygen":
+        return say("news2.oxygen" if vital.value else "news2.no_oxygen", value=vital.value, unit=unit, time=time)
     return say("phrases.reading", name=WORDS[vital.item], value=vital.value, unit=unit, time=time)
 
 

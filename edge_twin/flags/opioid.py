@@ -28,7 +28,9 @@ class _Found(NamedTuple):
 
 def opioid_flags(situation: Situation) -> Iterator[Flag]:
     """Slow breathing or low oxygen while an opioid is or may be taken."""
-    if not situation.has("opioid") or situation.care.is_excluded(MedicineKind.OPIOID, situation.now):
+    if not situation.has("opioid"):
+        return
+    if situation.care.is_excluded(MedicineKind.OPIOID, situation.now, situation.span("opioid", "acts_hours")):
         return
     found = _slow_breathing(situation) or _low_oxygen(situation)
     if found:
@@ -77,8 +79,8 @@ def _flag(situation: Situation, found: _Found) -> Flag:
     last = found.readings[-1]
     word = "breathing rate" if last.code == codes.RESPIRATORY_RATE else "oxygen saturation"
     readings = phrases.listed([phrases.reading(situation, word, o) for o in found.readings])
-    taken = phrases.medicines(situation, (MedicineKind.OPIOID,))
-    known = bool(situation.care.taken(MedicineKind.OPIOID, situation.now))
+    taken = phrases.medicines(situation, (MedicineKind.OPIOID,), situation.span("opioid", "acts_hours"))
+    known = _said_opioid(situation)
     return Flag(
         kind=FlagKind.OPIOID_DEPRESSION,
         time=last.time,
@@ -86,7 +88,7 @@ def _flag(situation: Situation, found: _Found) -> Flag:
         origin=last.origin,
         says=Sentences(
             action=(say("opioid.emergency"),),
-            reason=(say("opioid.found", readings=readings), say("opioid.taken" if known else "opioid.unknown")),
+            reason=(say("opioid.found", readings=readings), known or say("opioid.unknown")),
             clinician=(say("opioid.clinician", readings=readings), taken, prodigy(situation)),
             would_change=(say("opioid.would_change"),),
             limits=(say("opioid.limits"),),
@@ -95,6 +97,15 @@ def _flag(situation: Situation, found: _Found) -> Flag:
         evidence=tuple(evidence(o) for o in found.readings),
         bound=situation.bound("opioid", found.threshold),
     )
+
+
+def _said_opioid(situation: Situation) -> Message | None:
+    """That an opioid is taken, or was a short while ago; None when it is not recorded."""
+    if situation.care.taken(MedicineKind.OPIOID, situation.now):
+        return say("opioid.taken")
+    if situation.care.acting(MedicineKind.OPIOID, situation.now, situation.span("opioid", "acts_hours")):
+        return say("opioid.taken_before", hours=situation.threshold("opioid", "acts_hours"))
+    return None
 
 
 def prodigy(situation: Situation) -> Message:

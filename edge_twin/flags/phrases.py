@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 
 from edge_twin.care import Medicine, MedicineKind
 from edge_twin.flags.situation import Situation
 from edge_twin.observation import Observation, Quality
-from edge_twin.wording import Message, Text, say
+from edge_twin.wording import Message, Text, Values, say
 
 Word = str | Message
 
@@ -33,19 +34,20 @@ def reading(situation: Situation, name: str, observation: Observation) -> Messag
     )
 
 
-def medicines(situation: Situation, kinds: Sequence[MedicineKind]) -> Message:
+def medicines(situation: Situation, kinds: Sequence[MedicineKind], within: timedelta = timedelta(0)) -> Message:
     """Which medicines of these kinds are taken, or that it is not recorded.
 
     Args:
         situation: as the rule sees it.
         kinds: at least one.
+        within: one that was last taken so long ago counts too, since it can still act.
     """
-    taken = [m for kind in kinds for m in situation.care.taken(kind, situation.now)]
+    taken = [m for kind in kinds for m in situation.care.acting(kind, situation.now, within)]
     if taken:
         id_ = "phrases.taken_hiding" if MedicineKind.ANTIPYRETIC in kinds else "phrases.taken"
         return say(id_, medicines=listed([_since(situation, m) for m in taken]))
     named = listed([kind.value.replace("_", " ") for kind in kinds])
-    if all(situation.care.is_excluded(kind, situation.now) for kind in kinds):
+    if all(situation.care.is_excluded(kind, situation.now, within) for kind in kinds):
         return say("phrases.none_taken", kinds=named)
     return say("phrases.not_recorded", kinds=named)
 
@@ -57,9 +59,11 @@ def doubted(readings: Iterable[Observation]) -> Text:
 
 
 def _since(situation: Situation, medicine: Medicine) -> Message:
-    return say(
-        "phrases.medicine",
-        name=medicine.name,
-        kind=medicine.kind.value.replace("_", " "),
-        time=situation.local(medicine.start),
-    )
+    said: Values = {
+        "name": medicine.name,
+        "kind": medicine.kind.value.replace("_", " "),
+        "time": situation.local(medicine.start),
+    }
+    if medicine.is_taken(situation.now) or medicine.end is None:
+        return say("phrases.medicine", **said)
+    return say("phrases.medicine_ended", **said, last=situation.local(medicine.end))

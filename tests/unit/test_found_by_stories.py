@@ -10,15 +10,16 @@ from typing import Any
 import pytest
 
 from edge_twin import codes
+from edge_twin.care import Medicine, MedicineKind
 from edge_twin.case import read_case
-from edge_twin.contract import TwinInput
+from edge_twin.contract import Dose, TwinInput
 from edge_twin.errors import CaseError
 from edge_twin.features import Feature
 from edge_twin.flag import FlagKind
 from edge_twin.observation import Observation, Origin, observe
 from edge_twin.program import Program
 from edge_twin.twin import advance
-from tests.rule_bench import NOW
+from tests.rule_bench import ADULT, NOW
 
 QUALITY = FlagKind.DATA_QUALITY
 
@@ -90,6 +91,30 @@ def test_a_change_of_the_scales_unit_is_told_at_once_and_with_both_weights(
 def test_a_forecast_names_the_newest_count_that_it_rests_on(twin_input_with_counts: TwinInput) -> None:
     (flag,) = [f for f in advance(twin_input_with_counts).flags if f.kind is FlagKind.NEUTROPENIA_FORECAST]
     assert "the newest 0.6 ×10⁹/L at" in flag.reason
+
+
+def test_a_medicine_of_yesterday_that_can_hide_a_fever_is_named(program: Program) -> None:
+    hour = timedelta(hours=1)
+    given = Medicine("tocilizumab", MedicineKind.TOCILIZUMAB, NOW - 24 * hour, NOW - 23 * hour)
+    care = replace(ADULT, medicines=(given,), cell_therapy=(NOW - 72 * hour,), medicines_complete=True)
+    low = observe(codes.SYSTOLIC_PRESSURE, 86.0, NOW, source="cuff")
+    output = advance(TwinInput(NOW, "Europe/Berlin", program, None, (low,), care=care))
+    (flag,) = [f for f in output.flags if f.kind is FlagKind.CYTOKINE_RELEASE]
+    assert "Taken: tocilizumab (tocilizumab, from" in flag.clinician
+    assert "none of these is taken" not in flag.clinician
+
+
+@pytest.mark.parametrize(("hours_ago", "named"), [(1, True), (24, True), (25, False)])
+def test_a_tablet_of_the_last_day_is_named_with_the_fever(
+    program: Program, docetaxel: Dose, hours_ago: int, *, named: bool
+) -> None:
+    last = NOW - timedelta(hours=hours_ago)
+    care = replace(ADULT, medicines=(Medicine("paracetamol", MedicineKind.ANTIPYRETIC, last, last),))
+    warm = observe(codes.BODY_TEMPERATURE, 38.4, NOW, source="thermometer", attributes={"site": "oral"})
+    dose = replace(docetaxel, time=NOW - timedelta(days=8))
+    output = advance(TwinInput(NOW, "Europe/Berlin", program, None, (warm,), doses=(dose,), care=care))
+    (flag,) = [f for f in output.flags if f.kind is FlagKind.FEVER]
+    assert ("paracetamol" in flag.reason) is named
 
 
 @pytest.fixture

@@ -107,9 +107,12 @@ def test_the_other_version_of_ctcae_says_that_its_definition_is_not_on_file() ->
 @pytest.mark.parametrize(
     ("care", "said"),
     [
-        (CareContext(), "Not recorded whether any of these is taken: antipyretic, steroid"),
-        (CareContext(medicines_complete=True), "By the clinic's list none of these is taken: antipyretic, steroid"),
-        (CareContext(medicines=(taking(MedicineKind.STEROID),)), "Taken at present: a steroid (steroid, since"),
+        (CareContext(), "Not recorded whether any of these is taken: medicine against fever, steroid"),
+        (
+            CareContext(medicines_complete=True),
+            "By the clinic's list none of these is taken: medicine against fever, steroid",
+        ),
+        (CareContext(medicines=(taking(MedicineKind.STEROID),)), "Taken: a steroid (steroid, since"),
     ],
 )
 def test_hz_fever_06_medicines_that_hide_a_fever_are_named(care: CareContext, said: str) -> None:
