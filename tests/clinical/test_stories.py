@@ -13,7 +13,6 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-import edge_twin.flags
 from edge_twin.contract import Refusal
 from edge_twin.flag import Flag, FlagKind
 from edge_twin.twin import advance
