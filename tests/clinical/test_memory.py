@@ -37,6 +37,7 @@ assert output.posterior.log_parameters.shape[0] == 1000
 assert output.forecast.counts_used == {counts}
 """
 NOTHING_OF_OURS = "import numpy.random"
+USUAL_FLOOR_MB = 33.0  # of it; the limits below are totals on top of this floor
 
 
 def peak(script: str) -> tuple[float, list[str]]:
@@ -66,4 +67,5 @@ def test_one_forecast_needs_little_memory(name: str, engine: str, counts: int, l
     floor, _ = peak(NOTHING_OF_OURS)
     print(f"{name} on {engine}, {counts} counts: {megabytes:.1f} MB, of which numpy alone {floor:.1f} MB")
     assert not {"torch", "onnx", "scipy", "cryptography"} & set(heavy)
-    assert megabytes < limit_mb
+    # What numpy needs alone differs by half a megabyte between installations and between runs; what is ours does not.
+    assert megabytes - floor < limit_mb - USUAL_FLOOR_MB
